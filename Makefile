@@ -1,0 +1,101 @@
+# Targets are described by the text after `##`; `make help` prints it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(shell command -v python3)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+unexport PYTHONDONTWRITEBYTECODE
+
+SAY := printf '\033[1m==> %s\033[0m\n'
+PACKAGES := sed -E '/^(\#|$$)/d; s/ .*//' .config/system-packages
+BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
+	$(shell find proto -name '*.proto')
+
+.PHONY: help demo test lint call local-up local-down clean lock docs system
+
+help:  ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter and call it
+	@if ! python -m localcloud status >/dev/null 2>&1; then
+	    if [ "$$(id -u)" -ne 0 ]; then
+	        echo "The local cloud is not running, and only root can start it: network namespaces." >&2
+	        echo "Run this one command, then 'make demo' again:   sudo make local-up" >&2
+	        exit 1
+	    fi
+	    $(MAKE) local-up
+	fi
+	$(SAY) "Deploying to the local cloud: ansible-playbook site.yml"
+	ansible-playbook site.yml
+	$(SAY) "Calling the service: saudacao-client Leonardo"
+	saudacao-client Leonardo
+	printf '%s\n' '' 'Next:' \
+	    '  source .venv/bin/activate           # then everything below works as typed' \
+	    '  saudacao-client Maria João          # call it yourself' \
+	    '  ansible-playbook site.yml           # a second run changes nothing' \
+	    '  ansible-playbook teardown.yml       # remove the deployment; make local-down ends the cloud'
+
+test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
+	@pytest
+
+lint: $(VENV)/installed  ## Run the linters and type checks only
+	@pytest tests/lint
+
+call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom to greet
+	@saudacao-client $(or $(NAMES),Leonardo)
+
+local-up: system $(VENV)/installed  ## Start the local cloud (needs root)
+	@$(SAY) "Starting the local cloud"
+	python -m localcloud up
+
+local-down: $(VENV)/installed  ## Stop the local cloud and every host in it (needs root)
+	@python -m localcloud down
+
+clean:  ## Remove everything the project made on this machine, the local cloud included
+	@if [ -x $(VENV)/bin/python ]; then $(VENV)/bin/python -m localcloud purge; fi
+	rm -rf .venv .deploy .cache .molecule .pytest_cache .mypy_cache .ruff_cache .ansible
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find app -name '*_pb2*' -delete
+	echo "Removed. The Debian packages of .config/system-packages are left installed."
+
+lock: $(VENV)/installed  ## Take the newest packages that fit together into the locks
+	@compile="uv pip compile --quiet --upgrade --universal --generate-hashes \
+	    --no-emit-index-url --python-version 3.11 --custom-compile-command 'make lock'"
+	$$compile requirements.in app/pyproject.toml --output-file requirements.txt
+	$$compile app/pyproject.toml --constraints requirements.txt --output-file app/requirements.txt
+
+docs: $(VENV)/installed  ## Write each role's README from its argument specs
+	@for role in roles/*/; do aar-doc --output-template .config/role-readme.md.j2 "$$role" markdown; done
+
+system:
+	@missing="$$($(PACKAGES) | xargs dpkg-query --show --showformat '$${Package} $${db:Status-Abbrev}\n' 2>/dev/null \
+	    | awk '$$2 == "ii" {print $$1}' | sort | comm -13 - <($(PACKAGES) | sort))"
+	[ -n "$$missing" ] || exit 0
+	$(SAY) "Debian packages that are missing, and what they are for:"
+	grep --fixed-strings --word-regexp "$$missing" .config/system-packages
+	if [ "$$(id -u)" -ne 0 ]; then
+	    echo "Only root can install them. Run this one command, then try again:   sudo make local-up" >&2
+	    exit 1
+	fi
+	$(SAY) "Installing them with apt-get"
+	apt-get update --quiet=2
+	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$missing
+
+$(VENV)/installed: $(BUILD_INPUTS)
+	@if [ ! -x $(VENV)/bin/uv ]; then
+	    if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(MAKE) system; fi
+	    $(SAY) "Creating the virtual environment .venv"
+	    $(PYTHON) -m venv --clear $(VENV)
+	    awk '/^uv==/ {take = 1} take {print} take && !/\\$$/ {exit}' requirements.txt > $(VENV)/uv.txt
+	    pip install --quiet --require-hashes --requirement $(VENV)/uv.txt
+	fi
+	$(SAY) "Installing the locked packages into .venv"
+	uv pip sync --require-hashes --strict requirements.txt
+	uv pip install --quiet --no-deps --no-build-isolation --editable app
+	if [ -n "$${SUDO_UID:-}" ]; then chown -R "$$SUDO_UID:$${SUDO_GID:-$$SUDO_UID}" $(VENV); fi
+	touch $@
