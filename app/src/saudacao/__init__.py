@@ -1,0 +1,1 @@
+"""A gRPC server for services in Python, its client, and the greeter they come with."""

@@ -1,0 +1,168 @@
+"""What every call of every service gets: an id, a line in the log, and an honest status."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from saudacao.errors import InvalidRequestError
+from saudacao.handlers import Continuation, Handler, Interceptor
+from saudacao.health import is_health
+from saudacao.logs import Log
+
+REQUEST_ID = "x-request-id"
+RELEASE = "x-release"
+
+# The id of the call that the current code works for; log lines of a service carry it.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOGGED_METHOD = 200
+
+
+class _Outcome(Protocol):
+    """The part of a servicer context that grpc's type stubs leave out."""
+
+    def code(self) -> grpc.StatusCode | None: ...
+
+
+class Calls(Interceptor):
+    """Wraps every handler except the health service's, which is asked all the time."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Return the method's handler, wrapped."""
+        handler = cast(Handler, continuation(handler_call_details))
+        if is_health(handler_call_details.method):
+            return handler
+        behavior = _Behavior(self._log, handler_call_details.method[:_LOGGED_METHOD], handler)
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(behavior.stream)
+        return grpc.stream_unary_rpc_method_handler(behavior)
+
+
+class _Behavior:
+    """A method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
+
+    Reading and parsing inside gives requests that cannot be read a log line and a status too.
+    """
+
+    def __init__(self, log: Log, method: str, handler: Handler) -> None:
+        self._log = log
+        self._method = method
+        self._handler = handler
+        self._function: Any = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        self.experimental_thread_pool = getattr(self._function, "experimental_thread_pool", None)
+
+    def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        with _Call(self._log, self._method, context):
+            return self._serialize(self._function(self._request(requests, context), context))
+
+    def stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Handle a call with many replies."""
+        with _Call(self._log, self._method, context):
+            for reply in self._function(self._request(requests, context), context):
+                yield self._serialize(reply)
+
+    def _request(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        if self._handler.request_streaming:
+            return map(self._parse, requests)
+        for request in requests:
+            return self._parse(request)
+        return context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
+
+    def _parse(self, request: bytes) -> Any:
+        parse = self._handler.request_deserializer
+        try:
+            return parse(request) if parse else request
+        except DecodeError:
+            raise InvalidRequestError(
+                "the request is not a message of this method: its bytes cannot be parsed"
+            ) from None
+
+    def _serialize(self, reply: Any) -> bytes:
+        serialize = self._handler.response_serializer
+        return cast(bytes, serialize(reply) if serialize else reply)
+
+
+class _Call:
+    """One call: turns errors into statuses, adds the reply's metadata, writes the log line."""
+
+    def __init__(self, log: Log, method: str, context: grpc.ServicerContext) -> None:
+        self._log = log
+        self._method = method
+        self._context = context
+        self._started = time.monotonic()
+        self._id = _choose_id(context)
+
+    def __enter__(self) -> Self:
+        request_id.set(self._id)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if isinstance(error, GeneratorExit) or not self._context.is_active():
+            self._write("CANCELLED")
+            return
+        own = tuple(self._context.trailing_metadata() or ())
+        ours = ((REQUEST_ID, self._id), (RELEASE, self._log.release))
+        self._context.set_trailing_metadata(own + ours)
+        chosen = cast(_Outcome, self._context).code()
+        if error is None or _is_abort(error, chosen):
+            self._write((chosen or grpc.StatusCode.OK).name)
+        elif isinstance(error, InvalidRequestError):
+            self._write("INVALID_ARGUMENT", reason=str(error))
+            self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        else:
+            self._write("INTERNAL", error)
+            self._context.abort(
+                grpc.StatusCode.INTERNAL,
+                f"the server failed on this call: its log has the reason under {self._id}",
+            )
+
+    def _write(self, code: str, error: BaseException | None = None, **fields: object) -> None:
+        fields = {
+            "request_id": self._id,
+            "method": self._method,
+            "code": code,
+            "duration_ms": round((time.monotonic() - self._started) * 1000, 3),
+            "peer": self._context.peer(),
+        } | fields
+        if error is not None:
+            self._log.failure("call", error, **fields)
+        elif code == "RESOURCE_EXHAUSTED":
+            self._log.warning("call", **fields)
+        else:
+            self._log.info("call", **fields)
+
+
+def _choose_id(context: grpc.ServicerContext) -> str:
+    """Take the caller's id when it is a plain one, so that both sides log the same."""
+    for key, value in context.invocation_metadata():
+        if key == REQUEST_ID and isinstance(value, str) and _ACCEPTED_ID.fullmatch(value):
+            return value
+    return secrets.token_hex(8)
+
+
+def _is_abort(error: BaseException, chosen: grpc.StatusCode | None) -> bool:
+    """Tell a handler's context.abort(): it raises a bare Exception once the status is set."""
+    return type(error) is Exception and not error.args and chosen is not None

@@ -1,0 +1,115 @@
+"""The command `saudacao-client`: greets by name, or probes the server with many calls."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from saudacao.client import Config
+    from saudacao.probe import Call, Plan
+    from saudacao.tally import Tally
+
+CONFIG_HELP = "client.toml of a deployment [default: $SAUDACAO_CLIENT_CONFIG, or .deploy/local/]"
+BAD_USAGE = 2
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", metavar="NOME...", nargs=-1)
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=CONFIG_HELP)
+@click.option("--count", type=click.IntRange(1), help="Calls to make; names are made up.")
+@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to call for.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=1, help="Calls at a time.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Calls a second, in all.")
+@click.option("--fresh", is_flag=True, help="Make a connection for each call.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and no replies.")
+def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any) -> None:
+    """Print the greeting of each NOME, one a line.
+
+    With --count or --duration, call many times and print a summary instead; Ctrl-C ends it early.
+    The exit code is 0 when every reply is right, 1 when one is not, 2 for bad usage.
+    """
+    probing = bool(plan["count"] or plan["duration"])
+    if not (names or probing):
+        raise click.UsageError("give at least one NOME, or --count or --duration")
+    # Read when grpc is imported: the reasons for failures are in our own messages.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from saudacao import client
+    from saudacao.names import varied
+    from saudacao.probe import Plan
+
+    if not probing:
+        plan["count"] = len(names)
+    quiet = probing or as_json
+    try:
+        tally, summary = _call(
+            client.load(config), Plan(**plan), varied(names), None if quiet else _print
+        )
+    except client.ConfigError as error:
+        _complain(str(error))
+        sys.exit(BAD_USAGE)
+    _conclude(tally, summary, quiet=quiet, as_json=as_json)
+
+
+def _call(
+    config: "Config", plan: "Plan", names: Iterator[str], show: Callable[["Call"], None] | None
+) -> tuple["Tally", dict[str, object]]:
+    from saudacao.client import connect
+    from saudacao.probe import Probe
+    from saudacao.tally import Tally
+
+    connect(config).close()  # files that cannot be read are found here, not in a thread
+    tally = Tally()
+
+    def report(call: "Call") -> None:
+        tally.add(call)
+        if show:
+            show(call)
+
+    probe = Probe(config, plan, names, report)
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, lambda *_: probe.stop())
+    seconds = probe.run()
+    return tally, tally.summary(seconds, interrupted=probe.stopped)
+
+
+def _print(call: "Call") -> None:
+    if call.problem:
+        _complain(call.problem)
+    else:
+        click.echo(call.reply)
+
+
+def _conclude(
+    tally: "Tally", summary: dict[str, object], *, quiet: bool, as_json: bool
+) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False))
+    elif quiet:
+        click.echo(_sentence(summary))
+    if quiet and tally.first_failure:
+        _complain(tally.first_failure["message"])
+    sys.exit(0 if tally.good else 1)
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    latency = summary["latency_ms"] or {}
+    times = ", ".join(f"{name} {value} ms" for name, value in latency.items())
+    counts = f"{summary['calls']} calls, {summary['failed']} failed, {summary['wrong']} wrong"
+    end = "; interrupted" if summary["interrupted"] else ""
+    statuses = ", ".join(f"{count} {status}" for status, count in summary["by_status"].items())
+    return f"{counts} in {summary['seconds']} s ({statuses}); {times}{end}"
+
+
+def _complain(problem: str) -> None:
+    click.echo(f"saudacao-client: {problem}", err=True)
+
+
+if __name__ == "__main__":
+    main()

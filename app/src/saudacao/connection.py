@@ -1,0 +1,24 @@
+"""Connection settings on which the server and its clients have to agree."""
+
+# Seconds between a client's keepalive pings; the server accepts them down to the half of it.
+KEEPALIVE_TIME = 20
+KEEPALIVE_TIMEOUT = 10
+
+# Seconds that a client waits for a reply. A server lets open calls run at least this long
+# on a connection that has reached its age.
+DEADLINE = 10.0
+
+# Bytes of a call's headers, and of a message unless the server is set otherwise.
+MAX_METADATA_BYTES = 16 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
+
+Options = list[tuple[str, int | str]]
+
+
+def keepalive() -> Options:
+    """Return the channel options that server and client share."""
+    return [
+        ("grpc.keepalive_time_ms", KEEPALIVE_TIME * 1000),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

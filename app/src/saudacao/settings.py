@@ -1,0 +1,99 @@
+"""The server's settings, read once from the environment (SERVER_...)."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES
+from saudacao.errors import StartError
+
+PREFIX = "SERVER_"
+BAD_SETTING = 2
+
+
+class Settings(BaseSettings):
+    """One release's settings; the names in the environment are these with SERVER_ in front."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    port: int = Field(default=50051, ge=0, le=65535, description="TCP port; 0 takes any free one.")
+    release: str = Field(
+        default="dev", pattern=r"^[A-Za-z0-9._+-]{1,128}$", description="Release's id."
+    )
+    service: str = Field(
+        default="saudacao", min_length=1, description="Entry point in saudacao.services."
+    )
+    tls_directory: Path | None = Field(
+        default=None, description="Folder with ca.crt, server.crt and server.key."
+    )
+    plaintext: bool = Field(
+        default=False, description="Serve without TLS; never beside tls_directory."
+    )
+    max_workers: int = Field(default=64, ge=1, le=1024, description="Calls handled at a time.")
+    max_queue: int = Field(
+        default=64, ge=0, le=4096, description="Calls that may wait for a worker."
+    )
+    max_message_bytes: int = Field(default=MAX_MESSAGE_BYTES, ge=1024, le=64 * 1024 * 1024)
+    max_connection_age: float = Field(
+        default=30, gt=0, description="Seconds until a connection moves on."
+    )
+    max_connection_age_grace: float = Field(
+        default=2 * DEADLINE, gt=0, description="Seconds that its open calls get then."
+    )
+    stop_grace: float = Field(
+        default=5, ge=0, description="Seconds that open calls get at SIGTERM."
+    )
+    handshake_timeout: float = Field(
+        default=10, gt=0, description="Seconds for TLS and HTTP/2 to begin."
+    )
+    reflection: bool = Field(default=False, description="Serve gRPC's server reflection.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: dict[str, object]) -> dict[str, object]:
+        """Treat KEY= in a settings file as a key that is not set."""
+        return {key: value for key, value in values.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _decide_on_tls(self) -> Self:
+        if self.plaintext == (self.tls_directory is not None):
+            raise ValueError(
+                "set SERVER_TLS_DIRECTORY to the folder of the certificates, or "
+                "SERVER_PLAINTEXT=true to serve without TLS, and not both"
+            )
+        return self
+
+
+def load() -> Settings:
+    """Read the environment; raises StartError (exit code 2) naming each bad key and its value."""
+    _refuse_unknown_keys()
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors()]
+        raise StartError("; ".join(problems), BAD_SETTING) from None
+
+
+def _describe(problem: ErrorDetails) -> str:
+    reason = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return reason
+    key = PREFIX + str(problem["loc"][0]).upper()
+    return f"{key}={problem['input']!r} is refused: {reason}"
+
+
+def _refuse_unknown_keys() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for key in sorted(os.environ):
+        if key.startswith(PREFIX) and key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise StartError(
+                f"{key}={os.environ[key]!r} is refused: there is no such setting; {hint}",
+                BAD_SETTING,
+            )
