@@ -1,0 +1,87 @@
+"""The command line: python -m localcloud up|down|status|console|purge."""
+
+import json
+import os
+from functools import partial
+
+import click
+
+from localcloud import cloud, daemon, engine
+from localcloud.errors import LocalCloudError
+from localcloud.settings import Settings, read
+
+_say = partial(click.echo, err=True)
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LocalCloudError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--name", help="Which cloud (LOCALCLOUD_NAME; default: local).")
+@click.option("--port", help="Port of its API (LOCALCLOUD_PORT; default: 4566).")
+@click.option("--network", help="Its /16 of addresses (LOCALCLOUD_NETWORK; 10.42.0.0/16).")
+@click.option("--image", help="Image that hosts boot (LOCALCLOUD_IMAGE; default: our own).")
+@click.pass_context
+def main(context: click.Context, **flags: str | None) -> None:
+    """Run a local AWS whose instances are real systemd hosts on this machine."""
+    given = {f"LOCALCLOUD_{key.upper()}": value for key, value in flags.items() if value}
+    context.obj = read({**os.environ, **given})
+
+
+@main.command()
+@click.pass_obj
+def up(settings: Settings) -> None:
+    """Start the cloud, or find it running; returns when the API answers."""
+    cloud.up(settings, _say)
+
+
+@main.command()
+@click.pass_obj
+def down(settings: Settings) -> None:
+    """Stop the cloud and remove everything of it."""
+    cloud.down(settings, _say)
+
+
+@main.command()
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """Print what runs, as JSON."""
+    click.echo(json.dumps(cloud.status(settings), indent=2))
+
+
+@main.command()
+@click.argument("instance")
+@click.pass_obj
+def console(settings: Settings, instance: str) -> None:
+    """Print what INSTANCE printed on its console."""
+    printed = engine.console(settings, instance)
+    if not printed:
+        raise LocalCloudError(
+            f"{instance} has no console output: no host of this id was started in the cloud"
+            f" {settings.name!r}. Type: python -m localcloud status"
+        )
+    click.echo(printed, nl=False)
+
+
+@main.command()
+@click.pass_obj
+def purge(settings: Settings) -> None:
+    """Stop all clouds of this machine; remove their storage, image and cache."""
+    cloud.purge(settings, _say)
+
+
+@main.command("daemon", hidden=True)
+@click.argument("image_name")
+@click.pass_obj
+def run_daemon(settings: Settings, image_name: str) -> None:
+    """Serve in the foreground; up starts this in the background."""
+    with cloud.holding_daemon_lock(settings):
+        daemon.run(settings, image_name)
+
+
+main(prog_name="localcloud")

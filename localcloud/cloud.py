@@ -1,0 +1,273 @@
+"""Starting and stopping a cloud: locks, leftovers, the daemon in the background."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from localcloud import engine, image, network
+from localcloud.errors import LocalCloudError
+from localcloud.image import Progress
+from localcloud.settings import RUN_ROOT, Settings, read
+
+_TOOLS = {
+    "podman": "runs the hosts",
+    "conmon": "watches the hosts",
+    "nft": "enforces security groups",
+    "ip": "builds the network",
+    "sysctl": "sets the router up",
+    "mmdebstrap": "builds the hosts' image",
+}
+_PACKAGES = "podman conmon runc nftables iproute2 procps mmdebstrap"
+_START_SECONDS = 120.0
+_STOP_SECONDS = 20.0
+
+
+def check_machine() -> None:
+    """Check that a cloud can run here.
+
+    Raises:
+        LocalCloudError: Says what is missing, why it is needed and the command to type.
+    """
+    if sys.platform != "linux":
+        raise LocalCloudError("The local cloud needs Linux: run this repository in a Linux VM.")
+    if os.geteuid() != 0:
+        raise LocalCloudError(
+            "The local cloud needs root: it creates network namespaces and containers with"
+            " systemd in them. Type: sudo make local-up"
+        )
+    missing = [f"{tool} ({why})" for tool, why in _TOOLS.items() if not shutil.which(tool)]
+    if not shutil.which(engine.runtime()):
+        missing.append("runc or crun (starts the hosts)")
+    if missing:
+        raise LocalCloudError(
+            f"The local cloud lacks {', '.join(missing)}."
+            f" Type: apt-get install --no-install-recommends {_PACKAGES}"
+        )
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel gives back when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _operation(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    return _exclusive(RUN_ROOT / f"{settings.name}.lock")
+
+
+def _daemon_lock(settings: Settings) -> Path:
+    return settings.run_directory / "daemon.lock"
+
+
+@contextlib.contextmanager
+def holding_daemon_lock(settings: Settings) -> Iterator[None]:
+    """Mark this process as the cloud's daemon for as long as it lives."""
+    with _exclusive(_daemon_lock(settings)):
+        yield
+
+
+def is_running(settings: Settings) -> bool:
+    """Say whether the cloud's daemon lives."""
+    if not _daemon_lock(settings).exists():
+        return False
+    with _daemon_lock(settings).open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.run_directory / "cloud.json"
+
+
+def _recorded(settings: Settings) -> Settings:
+    """Return the settings that the cloud of this name was started with."""
+    try:
+        known = json.loads(_state_file(settings).read_text())
+    except FileNotFoundError:
+        return settings
+    return read({f"LOCALCLOUD_{key.upper()}": value for key, value in known["settings"].items()})
+
+
+def _record(settings: Settings, pid: int) -> None:
+    settings.run_directory.mkdir(parents=True, exist_ok=True)
+    plain = {key: str(value) for key, value in asdict(settings).items()}
+    unfinished = _state_file(settings).with_suffix(".new")
+    unfinished.write_text(json.dumps({"settings": plain, "pid": pid}))
+    unfinished.replace(_state_file(settings))
+
+
+def _pid(settings: Settings) -> int:
+    return int(json.loads(_state_file(settings).read_text())["pid"])
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.endpoint}/_ministack/health", timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def up(settings: Settings, progress: Progress) -> None:
+    """Start the cloud, or find it running; return when its API answers.
+
+    Raises:
+        LocalCloudError: It cannot run here, runs with other settings, or its daemon failed.
+    """
+    check_machine()
+    with _operation(settings):
+        if is_running(settings):
+            _reuse(settings)
+        else:
+            _start(settings, progress)
+
+
+def _reuse(settings: Settings) -> None:
+    running = _recorded(settings)
+    if running != settings:
+        raise LocalCloudError(
+            f"The local cloud {settings.name!r} already runs with port {running.port} and network"
+            f" {running.network}. Stop it first: sudo make local-down"
+        )
+    _wait_until_ready(settings, None)
+
+
+def _start(settings: Settings, progress: Progress) -> None:
+    _clean(_recorded(settings), progress)
+    network.check_range_is_free(settings)
+    image_name = image.ensure(settings, progress)
+    progress(f"Starting the local cloud {settings.name!r} on {settings.network} ...")
+    _record(settings, 0)
+    try:
+        network.create(settings)
+        daemon = _spawn(settings, image_name)
+        _record(settings, daemon.pid)
+        _wait_until_ready(settings, daemon)
+    except BaseException:
+        _stop_daemon(settings)
+        _clean(settings, progress)
+        raise
+    progress(f"The local cloud {settings.name!r} answers at {settings.endpoint}")
+
+
+def _spawn(settings: Settings, image_name: str) -> "subprocess.Popen[bytes]":
+    environment = {
+        **os.environ,
+        **{f"LOCALCLOUD_{key.upper()}": str(value) for key, value in asdict(settings).items()},
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    with (settings.run_directory / "log").open("wb") as log:
+        return subprocess.Popen(
+            (sys.executable, "-m", "localcloud", "daemon", image_name),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+            env=environment,
+        )
+
+
+def _wait_until_ready(settings: Settings, daemon: "subprocess.Popen[bytes] | None") -> None:
+    end = time.monotonic() + _START_SECONDS
+    while not (is_running(settings) and _answers(settings)):
+        if daemon is not None and daemon.poll() is not None:
+            raise LocalCloudError(
+                f"The local cloud {settings.name!r} did not start: its daemon ended with exit code"
+                f" {daemon.returncode} after these lines:\n{_last_lines(settings)}"
+            )
+        if time.monotonic() > end:
+            raise LocalCloudError(
+                f"The local cloud {settings.name!r} does not answer at {settings.endpoint} after"
+                f" {_START_SECONDS:.0f} s; its last lines:\n{_last_lines(settings)}"
+            )
+        time.sleep(0.1)
+
+
+def _last_lines(settings: Settings) -> str:
+    return "\n".join((settings.run_directory / "log").read_text().splitlines()[-15:])
+
+
+def down(settings: Settings, progress: Progress) -> None:
+    """Stop the cloud and remove everything of it; a cloud that is not there is no error.
+
+    Raises:
+        LocalCloudError: Something could not be removed.
+    """
+    check_machine()
+    with _operation(settings):
+        known = _recorded(settings)
+        if is_running(known):
+            progress(f"Stopping the local cloud {known.name!r} ...")
+            _stop_daemon(known)
+        _clean(known, progress)
+
+
+def _stop_daemon(settings: Settings) -> None:
+    if not is_running(settings):
+        return
+    pid = _pid(settings)
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + _STOP_SECONDS
+    while is_running(settings):
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _clean(settings: Settings, progress: Progress) -> None:
+    """Remove what a daemon that no longer runs has left."""
+    names = engine.host_names(settings)
+    if names:
+        progress(f"Removing {len(names)} host(s) of the local cloud {settings.name!r} ...")
+        engine.remove_all(settings)
+    network.remove(settings)
+    shutil.rmtree(settings.run_directory, ignore_errors=True)
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """Describe the cloud: state, endpoint, pid, addresses and hosts."""
+    known = _recorded(settings)
+    running = is_running(known)
+    return {
+        "name": known.name,
+        "state": "running" if running else "stopped",
+        "endpoint": known.endpoint,
+        "network": str(known.network),
+        "operator_address": str(known.operator_address),
+        "pid": _pid(known) if running else None,
+        "log": str(known.run_directory / "log"),
+        "hosts": sorted(engine.host_names(known)),
+    }
+
+
+def purge(settings: Settings, progress: Progress) -> None:
+    """Stop every cloud of this machine and remove storage, image and cache.
+
+    Raises:
+        LocalCloudError: Something could not be removed.
+    """
+    check_machine()
+    names = {path.stem for path in RUN_ROOT.glob("*.lock")} | {settings.name}
+    for name in sorted(names):
+        down(read({"LOCALCLOUD_NAME": name}), progress)
+    progress("Removing the hosts' image, storage and cache ...")
+    image.purge()

@@ -1,0 +1,92 @@
+"""The process behind a cloud: the emulator's API, the metadata service and the controller."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from localcloud import cloudformation, network, seams
+from localcloud.addresses import Addresses
+from localcloud.catalog import Catalog
+from localcloud.controller import Controller
+from localcloud.groups import SecurityGroups
+from localcloud.instances import Instances
+from localcloud.keys import KeyPairs
+from localcloud.metadata import Metadata, MetadataServer
+from localcloud.records import ApiError, Handler, Parameters, Response
+from localcloud.settings import METADATA_ADDRESS, Settings
+
+_log = logging.getLogger("localcloud")
+_METADATA_PORT = 80
+
+
+def _answering(emulator: seams.Emulator, controller: Controller, handler: Handler) -> Handler:
+    def answer(parameters: Parameters) -> Response:
+        try:
+            return handler(parameters)
+        except ApiError as error:
+            response: Response = emulator.ec2._error(error.code, error.message, error.status)
+            return response
+        finally:
+            controller.kick()
+
+    return answer
+
+
+def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Controller:
+    addresses = Addresses(settings, emulator)
+    controller = Controller(settings, emulator, addresses, image)
+    catalog = Catalog(settings, emulator)
+    instances = Instances(settings, emulator, addresses)
+    keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
+    catalog.install()
+    instances.install()
+    for part in (addresses, catalog, instances, keys, groups):
+        for action, handler in part.handlers().items():
+            emulator.ec2._ACTION_MAP[action] = _answering(emulator, controller, handler)
+    cloudformation.install(emulator, instances, addresses, keys, controller.kick)
+    return controller
+
+
+def _configuration(settings: Settings) -> Config:
+    guests = network.listen(settings, settings.api_address, settings.port)
+    configuration = Config()
+    configuration.bind = [f"127.0.0.1:{settings.port}", f"fd://{guests.detach()}"]
+    configuration.loglevel = "WARNING"
+    configuration.keep_alive_timeout = 75
+    return configuration
+
+
+def run(settings: Settings, image: str) -> None:
+    """Serve until SIGTERM or SIGINT. The network must exist; hosts are left as they are.
+
+    Raises:
+        LocalCloudError: The emulator does not fit.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    emulator = seams.load(settings.port)
+    controller = _install(settings, emulator, image)
+    controller.apply_firewall()
+    listening = network.listen(settings, METADATA_ADDRESS, _METADATA_PORT)
+    server = MetadataServer(listening, Metadata(emulator))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    compare = threading.Thread(target=controller.run)
+    compare.start()
+    try:
+        asyncio.run(_serve(emulator.app.app, _configuration(settings)))
+    finally:
+        controller.stop()
+        compare.join()
+
+
+async def _serve(application: Any, configuration: Config) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _log.info("pid %d serves %s", os.getpid(), ", ".join(configuration.bind))
+    await serve(application, configuration, shutdown_trigger=stop.wait)

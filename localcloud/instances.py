@@ -1,0 +1,345 @@
+"""The EC2 calls that launch, change and show instances."""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any
+from xml.sax.saxutils import escape
+
+from localcloud import catalog, engine, network
+from localcloud.addresses import Addresses
+from localcloud.records import ApiError, Handler, Parameters, Record, Response, set_state, state
+from localcloud.seams import Emulator
+from localcloud.settings import Settings
+
+_USER_DATA_LIMIT = 16384
+_STOPPABLE = ("running", "stopping", "stopped")
+_STARTABLE = ("stopped", "pending", "running")
+_EVERY = (*_STOPPABLE, "pending", "shutting-down", "terminated")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a launch can ask for beyond the emulator's own arguments.
+
+    Attributes:
+        public: Give it a public address; None leaves that to the subnet.
+        hop_limit: Network hops that a metadata token may travel.
+        volume: Size, type and encryption of the root volume, as EC2 names them.
+    """
+
+    public: bool | None = None
+    hop_limit: int = 1
+    volume: dict[str, Any] = field(default_factory=dict)
+
+
+_options: ContextVar[Options] = ContextVar("options", default=Options())
+
+
+@contextmanager
+def options(chosen: Options) -> Iterator[None]:
+    """Apply options to the launches inside the block."""
+    token = _options.set(chosen)
+    try:
+        yield
+    finally:
+        _options.reset(token)
+
+
+class Instances:
+    """Launches instances and answers their API calls."""
+
+    def __init__(self, settings: Settings, emulator: Emulator, addresses: Addresses) -> None:
+        self._settings = settings
+        self._emulator = emulator
+        self._ec2 = emulator.ec2
+        self._addresses = addresses
+        self._launch_record: Callable[..., list[Record]] = self._ec2._launch_instances_internal
+        self._run_original: Handler = self._ec2._run_instances
+        self._xml_original: Callable[[Record], str] = self._ec2._instance_xml
+        self._matches_original: Callable[..., bool] = self._ec2._matches_filters
+
+    def install(self) -> None:
+        """Put this in the place of the emulator's own functions."""
+        self._ec2._launch_instances_internal = self.launch
+        self._ec2._instance_xml = self._xml
+        self._ec2._matches_filters = self._matches
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the API calls that this module answers."""
+        return {
+            "GetConsoleOutput": self._console,
+            "RebootInstances": self._reboot,
+            "RunInstances": self._run,
+            "StartInstances": self._transition("Start", "pending", "started", _STARTABLE),
+            "StopInstances": self._transition("Stop", "stopping", "stopped", _STOPPABLE),
+            "TerminateInstances": self._transition(
+                "Terminate", "shutting-down", "terminated", _EVERY
+            ),
+        }
+
+    def find(self, instance_id: str) -> Record:
+        """Return an instance of the caller's account.
+
+        Raises:
+            ApiError: There is none with this id.
+        """
+        found: Record | None = self._ec2._instances.get(instance_id)
+        if found is None:
+            raise ApiError(
+                "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist"
+            )
+        return found
+
+    # The signature is the emulator's: RunInstances, fleets and launch templates all call it.
+    def launch(
+        self,
+        image_id: str,
+        instance_type: str,
+        subnet_id: str,
+        count: int,
+        key_name: str = "",
+        user_data: str = "",
+        sg_ids: list[str] | None = None,
+        requested_private_ip: str | None = None,
+        iam_profile: Record | None = None,
+    ) -> list[Record]:
+        """Record new instances in the state pending; the controller boots them.
+
+        Raises:
+            ApiError: An argument names something that is not there or does not fit.
+        """
+        self._check(image_id, instance_type, subnet_id, key_name, user_data, sg_ids)
+        subnet = self._ec2._subnets[subnet_id]
+        launched = []
+        with self._addresses.lock:
+            for index in range(count):
+                address = self._addresses.private(subnet, requested_private_ip or "")
+                [record] = self._launch_record(
+                    *(image_id, instance_type, subnet_id, 1, key_name, user_data, sg_ids),
+                    *(address, iam_profile),
+                )
+                self._complete(record, subnet, index)
+                launched.append(record)
+        return launched
+
+    def _complete(self, record: Record, subnet: Record, index: int) -> None:
+        chosen = _options.get()
+        wants = subnet.get("MapPublicIpOnLaunch") if chosen.public is None else chosen.public
+        record.update(
+            Architecture=catalog.IMAGES[record["ImageId"]].architecture,
+            AmiLaunchIndex=index,
+            HopLimit=chosen.hop_limit,
+            PublicIpAddress="",
+            PublicDnsName="",
+            _automatic="",
+            _wants_public=bool(wants),
+        )
+        record["Placement"]["AvailabilityZone"] = subnet["AvailabilityZone"]
+        for mapping in record["BlockDeviceMappings"]:
+            volume = self._ec2._volumes[mapping["Ebs"]["VolumeId"]]
+            volume.update(chosen.volume, AvailabilityZone=subnet["AvailabilityZone"])
+        set_state(record, "pending")
+        self._addresses.refresh(record)
+
+    def _check(
+        self,
+        image_id: str,
+        instance_type: str,
+        subnet_id: str,
+        key_name: str,
+        user_data: str,
+        groups: list[str] | None,
+    ) -> None:
+        catalog.check_launch(image_id, instance_type)
+        if key_name and key_name not in self._ec2._key_pairs:
+            raise ApiError(
+                "InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist"
+            )
+        subnet = self._ec2._subnets.get(subnet_id)
+        if subnet is None:
+            raise ApiError(
+                "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
+            )
+        for group_id in groups or ():
+            group = self._ec2._security_groups.get(group_id)
+            if group is None:
+                raise ApiError(
+                    "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
+                )
+            if group["VpcId"] != subnet["VpcId"]:
+                raise ApiError(
+                    "InvalidParameter",
+                    f"Security group {group_id} and subnet {subnet_id} belong to different"
+                    " networks.",
+                )
+        if len(base64.b64decode(user_data or "")) > _USER_DATA_LIMIT:
+            raise ApiError(
+                "InvalidParameterValue", f"User data is limited to {_USER_DATA_LIMIT} bytes"
+            )
+
+    def _run(self, parameters: Parameters) -> Response:
+        flat = self._flattened(parameters)
+        least, most = int(flat.get("MinCount", 1)), int(flat.get("MaxCount", 1))
+        if not 1 <= least <= most:
+            raise ApiError(
+                "InvalidParameterCombination", "MinCount must be between 1 and MaxCount."
+            )
+        groups = self._ec2._parse_member_list(flat, "SecurityGroupId")
+        self._check(
+            flat.get("ImageId", ""),
+            flat.setdefault("InstanceType", "m1.small"),
+            flat.setdefault("SubnetId", self._ec2._DEFAULT_SUBNET_ID),
+            flat.get("KeyName", ""),
+            flat.get("UserData", ""),
+            groups,
+        )
+        if flat.get("DryRun", "").lower() == "true":
+            message = "Request would have succeeded, but DryRun flag is set."
+            raise ApiError("DryRunOperation", message, status=412)
+        with options(_chosen(flat)):
+            return self._run_original({**flat, "MinCount": str(most)})
+
+    def _flattened(self, parameters: Parameters) -> dict[str, str]:
+        """Merge launch template and first network interface into plain parameters."""
+        given = {key: str(self._ec2._p(parameters, key)) for key in parameters}
+        template = {
+            key: given.get(f"LaunchTemplate.{key}", "")
+            for key in ("LaunchTemplateId", "LaunchTemplateName", "Version")
+        }
+        data, _, error = self._ec2._resolve_launch_template_data(template)
+        if error:
+            raise ApiError(
+                "InvalidLaunchTemplateId.NotFound", "The specified launch template does not exist."
+            )
+        flat = {**_template_parameters(data), **given}
+        prefix = "NetworkInterface.1."
+        for key in [key for key in flat if key.startswith(prefix)]:
+            flat[key.removeprefix(prefix)] = flat[key]
+        return flat
+
+    def _transition(
+        self, verb: str, to: str, done: str, allowed: tuple[str, ...]
+    ) -> Handler:
+        def handler(parameters: Parameters) -> Response:
+            ids = self._ec2._parse_member_list(parameters, "InstanceId")
+            records = [self.find(instance_id) for instance_id in ids]
+            for record in records:
+                if state(record) not in allowed:
+                    raise ApiError(
+                        "IncorrectInstanceState",
+                        f"The instance '{record['InstanceId']}' is not in a state from which it"
+                        f" can be {done}.",
+                    )
+            items = "".join(_changed(record, to) for record in records)
+            return self._answer(f"{verb}Instances", f"<instancesSet>{items}</instancesSet>")
+
+        return handler
+
+    def _reboot(self, parameters: Parameters) -> Response:
+        for instance_id in self._ec2._parse_member_list(parameters, "InstanceId"):
+            record = self.find(instance_id)
+            if state(record) != "running":
+                raise ApiError(
+                    "IncorrectInstanceState",
+                    f"The instance '{instance_id}' is not in the 'running' state.",
+                )
+            record["_reboot"] = True
+        return self._answer("RebootInstances", "<return>true</return>")
+
+    def _console(self, parameters: Parameters) -> Response:
+        record = self.find(self._ec2._p(parameters, "InstanceId"))
+        printed = engine.console(self._settings, record["InstanceId"])
+        return self._answer(
+            "GetConsoleOutput",
+            f"<instanceId>{record['InstanceId']}</instanceId>"
+            f"<timestamp>{self._ec2._now_ts()}</timestamp>"
+            f"<output>{base64.b64encode(printed).decode()}</output>",
+        )
+
+    def _xml(self, record: Record) -> str:
+        code, _, message = record.get("StateReason", "").partition(": ")
+        address = IPv4Address(record["PrivateIpAddress"])
+        reason = f"<stateReason><code>{code}</code><message>{escape(message)}</message></stateReason>"
+        more = (
+            f"{reason if code else ''}<reason>{escape(record.get('StateReason', ''))}</reason>"
+            "<metadataOptions><state>applied</state><httpTokens>required</httpTokens>"
+            f"<httpPutResponseHopLimit>{record['HopLimit']}</httpPutResponseHopLimit>"
+            "<httpEndpoint>enabled</httpEndpoint></metadataOptions>"
+            f"<networkInterfaceSet><item><macAddress>{network.mac(address)}</macAddress>"
+            f"<subnetId>{record['SubnetId']}</subnetId><vpcId>{record['VpcId']}</vpcId>"
+            f"<privateIpAddress>{address}</privateIpAddress><status>in-use</status>"
+            "</item></networkInterfaceSet>"
+        )
+        head, _, tail = self._xml_original(record).rpartition("</item>")
+        return f"{head}{more}</item>{tail}"
+
+    def _matches(self, record: Record, filters: dict[str, list[str]]) -> bool:
+        fields = {
+            "instance-id": "InstanceId",
+            "ip-address": "PublicIpAddress",
+            "key-name": "KeyName",
+            "private-ip-address": "PrivateIpAddress",
+            "subnet-id": "SubnetId",
+            "vpc-id": "VpcId",
+        }
+        own = all(
+            record[fields[name]] in values for name, values in filters.items() if name in fields
+        )
+        return own and self._matches_original(record, filters)
+
+    def _answer(self, action: str, inner: str) -> Response:
+        status, headers, body = self._ec2._xml(200, f"{action}Response", inner)
+        return status, headers, body
+
+
+def _changed(record: Record, to: str) -> str:
+    before = dict(record["State"])
+    reached = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}[to]
+    if before["Name"] not in (to, reached):
+        by = {"stopping": "Shutdown", "shutting-down": "Terminate"}.get(to, "")
+        set_state(record, to, f"Client.UserInitiated{by}: User initiated" if by else "")
+    after = record["State"]
+    return (
+        f"<item><instanceId>{record['InstanceId']}</instanceId>"
+        f"<previousState><code>{before['Code']}</code><name>{before['Name']}</name></previousState>"
+        f"<currentState><code>{after['Code']}</code><name>{after['Name']}</name></currentState>"
+        "</item>"
+    )
+
+
+def _template_parameters(data: Record) -> dict[str, str]:
+    flat = {
+        key: str(data[key]) for key in ("ImageId", "InstanceType", "KeyName", "UserData") if data.get(key)
+    }
+    groups = data.get("SecurityGroupIds") or []
+    flat |= {f"SecurityGroupId.{number}": group for number, group in enumerate(groups, 1)}
+    metadata = data.get("MetadataOptions") or {}
+    flat |= {f"MetadataOptions.{key}": str(value) for key, value in metadata.items()}
+    return flat
+
+
+def _chosen(flat: dict[str, str]) -> Options:
+    public = flat.get("AssociatePublicIpAddress", "").lower()
+    ebs = "BlockDeviceMapping.1.Ebs."
+    volume = {key.removeprefix(ebs): value for key, value in flat.items() if key.startswith(ebs)}
+    return Options(
+        public=None if not public else public == "true",
+        hop_limit=int(flat.get("MetadataOptions.HttpPutResponseHopLimit", 1)),
+        volume=root_volume(volume),
+    )
+
+
+def root_volume(ebs: dict[str, Any]) -> dict[str, Any]:
+    """Translate a block device mapping's Ebs part into fields of a volume record."""
+    volume: dict[str, Any] = {}
+    if "VolumeSize" in ebs:
+        volume["Size"] = int(ebs["VolumeSize"])
+    if "VolumeType" in ebs:
+        volume["VolumeType"] = ebs["VolumeType"]
+    if "Encrypted" in ebs:
+        volume["Encrypted"] = str(ebs["Encrypted"]).lower() == "true"
+    return volume

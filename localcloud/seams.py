@@ -1,0 +1,96 @@
+"""Everything that is used of the emulator's inside, in one list, checked before it starts.
+
+The emulator is untyped and promises nothing about these names; all access to it goes
+through here.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from localcloud.errors import LocalCloudError
+
+VERSION = "1.5.33"
+_CLOUDFORMATION = "ministack.services.cloudformation"
+NAMES: dict[str, tuple[str, ...]] = {
+    "ministack.app": ("app",),
+    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
+    "ministack.services.ec2": (
+        *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
+        *("_DEFAULT_SUBNET_ID_B", "_DEFAULT_SUBNET_ID_C", "_DEFAULT_VPC_ID", "_DEFAULT_RTB_ID"),
+        *("_addresses", "_default_initialized_scopes", "_describe_images", "_error", "_esc"),
+        *("_init_defaults", "_instance_xml", "_instances", "_key_pairs"),
+        *("_launch_instances_internal", "_matches_filters", "_now_ts", "_p", "_parse_filters"),
+        *("_parse_member_list", "_parse_tag_specs", "_resolve_launch_template_data"),
+        *("_resource_matches_tag_filters", "_route_tables", "_run_instances"),
+        *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml", "_tags"),
+        *("_terminate_instances", "_volumes", "_vpcs", "_xml"),
+    ),
+    "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
+    f"{_CLOUDFORMATION}.provisioners": (
+        *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
+        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags"),
+    ),
+    f"{_CLOUDFORMATION}.stacks": ("_runs_on_worker_thread",),
+}
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """The emulator's modules; their attributes are the names in NAMES.
+
+    Attributes:
+        app: The server; its attribute app is the ASGI application.
+        responses: Account and region of the request that is being answered.
+        ec2: The EC2 API and its records.
+        ssm: Parameters.
+        provisioners: CloudFormation's resource types.
+        stacks: CloudFormation's stack operations.
+    """
+
+    app: Any
+    responses: Any
+    ec2: Any
+    ssm: Any
+    provisioners: Any
+    stacks: Any
+
+
+def check(modules: dict[str, Any]) -> None:
+    """Compare the emulator with the list.
+
+    Raises:
+        LocalCloudError: Names every missing one.
+    """
+    missing = [
+        f"{module}.{name}"
+        for module, names in NAMES.items()
+        for name in names
+        if not hasattr(modules[module], name)
+    ]
+    if missing:
+        raise LocalCloudError(
+            f"The emulator does not fit: it lacks {', '.join(missing)}."
+            f" Install the one this was written for: pip install ministack=={VERSION}"
+        )
+
+
+def load(port: int) -> Emulator:
+    """Import the emulator, told to open no listener of its own, and check its seams.
+
+    Raises:
+        LocalCloudError: It lacks a name that is used.
+    """
+    os.environ.update(
+        BIND_HOST="127.0.0.1",
+        DOCKER_HOST="unix:///nonexistent",
+        GATEWAY_PORT=str(port),
+        IOT_MTLS_ENABLED="0",
+        MINISTACK_HOST="localhost",
+        PERSIST_STATE="0",
+        SFTP_ENABLED="0",
+    )
+    modules = {name: import_module(name) for name in NAMES}
+    check(modules)
+    return Emulator(*modules.values())
