@@ -1,0 +1,59 @@
+"""What the action plugins share: options from their documentation, clients, error messages."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import yaml
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from plugins.module_utils.aws_cloud import AwsError, Cloud, StackError, explain
+
+_SPECIFIED = ("type", "required", "default", "choices", "elements")
+
+
+def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
+    """Derive a module's argument spec from its DOCUMENTATION, so that both cannot differ."""
+    options: dict[str, dict[str, Any]] = yaml.safe_load(documentation)["options"]
+    return {
+        name: {key: option[key] for key in _SPECIFIED if key in option}
+        for name, option in options.items()
+    }
+
+
+class AwsAction(ActionBase):
+    """An action that talks to AWS from the control node, so that it can show its progress."""
+
+    TRANSFERS_FILES = False
+    documentation = ""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Check the options, act, and turn the errors of AWS into messages for a person."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, options = self.validate_argument_spec(argument_spec=argument_spec(self.documentation))
+        aws = options["aws"] or self._templar.template(variables.get("aws", {}))
+        cloud = Cloud(aws)
+        try:
+            return result | self.act(cloud, options)
+        except StackError as error:
+            return result | {"failed": True, "msg": str(error)}
+        except AwsError as error:
+            return result | {"failed": True, "msg": explain(error, cloud.endpoint)}
+
+    @abstractmethod
+    def act(self, cloud: Cloud, options: dict[str, Any]) -> dict[str, Any]:
+        """Do the action's work and return its result."""
+
+    def say(self, line: str) -> None:
+        """Show one line of progress now, not when the task ends."""
+        Display().display(line)
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the run must not change anything."""
+        return bool(self._task.check_mode)
