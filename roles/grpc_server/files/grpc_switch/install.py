@@ -1,0 +1,136 @@
+"""Installed releases: unpack one with an environment of its own, list them, remove old ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import archive
+from .system import RefusedError, run, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .config import Config
+
+DESCRIPTION = "release.json"
+INSTALL_SECONDS = 300
+# An unpacked environment with its bytecode takes about four times its wheels.
+GROWTH = 5
+MEBIBYTE = 1024 * 1024
+# pip works from wheels alone, runs no code of theirs and needs nothing but the release's folder.
+SANDBOX = (
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "PrivateDevices=yes",
+    "PrivateNetwork=yes",
+    "PrivateTmp=yes",
+    "ProtectHome=yes",
+    "ProtectSystem=strict",
+    # In an empty network; what matters is that UNIX, and with it systemd and D-Bus, is missing.
+    "RestrictAddressFamilies=AF_INET",
+)
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The folder of installed releases; one without its release.json is not complete."""
+
+    config: Config
+
+    def installed(self) -> dict[str, dict[str, Any]]:
+        """Return the description of each complete release, the newest first."""
+        files = list(self.config.releases.glob(f"*/{DESCRIPTION}"))
+        files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+        return {file.parent.name: json.loads(file.read_text()) for file in files}
+
+    def require(self, release: str) -> None:
+        """Refuse a release that is not installed, and say which ones are."""
+        if not (self.config.folder(release) / DESCRIPTION).exists():
+            kept = ", ".join(self.installed()) or "none"
+            raise RefusedError(f"release {release} is not installed here. Installed are: {kept}")
+
+    def install(self, path: Path) -> dict[str, Any]:
+        """Install an archive; one that is installed already changes nothing.
+
+        An archive in the incoming folder is removed afterwards. RefusedError leaves no trace
+        of the release.
+        """
+        description = archive.describe(self.config, path)
+        folder = self.config.folder(description["id"])
+        changed = not (folder / DESCRIPTION).exists()
+        if changed:
+            self.remove_unfinished()
+            self._require_space(path)
+            try:
+                self._build(path, folder, description)
+            except (OSError, RefusedError) as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise RefusedError(f"{folder.name} could not be installed: {error}") from error
+        if path.resolve().parent == self.config.incoming.resolve():
+            path.unlink()
+        return {"changed": changed, "release": folder.name}
+
+    def remove_unfinished(self) -> None:
+        """Remove what interrupted installations left."""
+        for folder in self.config.releases.glob("*"):
+            if not (folder / DESCRIPTION).exists():
+                shutil.rmtree(folder)
+
+    def remove_old(self, in_use: Collection[str], wanted: Collection[str]) -> list[str]:
+        """Remove all but the newest releases; return the removed.
+
+        Those `in_use` always stay; those `wanted`, the most wanted first, before others.
+        """
+        order = list(dict.fromkeys([*in_use, *wanted, *self.installed()]))
+        removed = [name for name in order[self.config.keep :] if name not in in_use]
+        removed = [name for name in removed if (self.config.releases / name).exists()]
+        for name in removed:
+            # Without its description it is unfinished, should the removal be interrupted.
+            (self.config.folder(name) / DESCRIPTION).unlink()
+            shutil.rmtree(self.config.folder(name))
+        return removed
+
+    def _require_space(self, path: Path) -> None:
+        self.config.releases.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.config.releases).free
+        needed = path.stat().st_size * GROWTH + self.config.minimum_free_mebibytes * MEBIBYTE
+        if free < needed:
+            raise RefusedError(
+                f"not enough room in {self.config.releases}: {free // MEBIBYTE} MiB are free,"
+                f" {needed // MEBIBYTE} MiB are needed. Nothing was changed"
+            )
+
+    def _build(self, path: Path, folder: Path, description: dict[str, Any]) -> None:
+        archive.unpack(path, folder)
+        run(self.config.python, "-I", "-m", "venv", "--without-pip", folder / "venv")
+        self._install_wheels(folder)
+        shutil.rmtree(folder / "wheels")
+        run("sync", "--file-system", folder)
+        write_atomically(folder / DESCRIPTION, json.dumps(description, indent=2) + "\n")
+
+    def _install_wheels(self, folder: Path) -> None:
+        pip = list((folder / "wheels").glob("pip-*.whl"))
+        if len(pip) != 1:
+            raise RefusedError(f"the archive holds {len(pip)} wheels of pip, not one")
+        paths = (f"ReadWritePaths={folder}", f"InaccessiblePaths=-{self.config.tls}")
+        unit = [f"--property={value}" for value in (*SANDBOX, *paths)]
+        command: list[str | Path] = [
+            folder / "venv/bin/python",
+            "-I",
+            pip[0] / "pip",
+            "--isolated",
+            "install",
+        ]
+        options = ["--no-index", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        options += ["--no-cache-dir", "--disable-pip-version-check", "--quiet", "--find-links"]
+        sources: list[str | Path] = [
+            folder / "wheels",
+            "--requirement",
+            folder / "requirements.txt",
+        ]
+        sandbox = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *unit]
+        run(*sandbox, *command, *options, *sources, timeout=INSTALL_SECONDS)

@@ -1,0 +1,110 @@
+"""The map file: which release takes new connections, and the nftables rules that send them there.
+
+The first line carries the whole state of the switch as JSON, so that one rename changes the
+release in use, the way back and the deadline together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from .system import RefusedError, run, write_atomically
+
+if TYPE_CHECKING:
+    from .config import Config
+
+MARK = "# grpc-switch "
+# `dnat to :port` keeps the destination address, which `redirect` would change. The table is
+# replaced within one transaction: without NAT hooks, even for a moment, connections are reset.
+RULES = """\
+table inet {name}
+delete table inet {name}
+table inet {name} {{
+  map port {{ type inet_service : inet_service;{elements} }}
+  chain from_outside {{
+    type nat hook prerouting priority dstnat; policy accept;
+    fib daddr type local meta l4proto tcp dnat to :tcp dport map @port
+  }}
+  chain from_host {{
+    type nat hook output priority -100; policy accept;
+    fib daddr type local meta l4proto tcp dnat to :tcp dport map @port
+  }}
+  chain direct {{
+    type filter hook input priority filter; policy accept;
+    iifname != "lo" tcp dport {first}-{last} ct status ! dnat counter drop
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The release in use (None on an empty host), its port, and what to go back to.
+
+    `previous` are confirmed releases, the latest first. `confirm_by` is the time, in seconds
+    since 1970, after which a provisional switch is undone; None once it is confirmed.
+    """
+
+    release: str | None = None
+    port: int | None = None
+    previous: tuple[str, ...] = ()
+    confirm_by: float | None = None
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the release in use still waits for its confirmation."""
+        return self.confirm_by is not None
+
+
+def render(config: Config, record: Record) -> str:
+    """Return the map file's text."""
+    elements = f" elements = {{ {config.port} : {record.port} }};" if record.port else ""
+    first, last = config.pool
+    rules = RULES.format(name=config.name, elements=elements, first=first, last=last)
+    return f"{MARK}{json.dumps(asdict(record))}\n{rules}"
+
+
+def read(config: Config) -> Record:
+    """Return what the map file says; a host without one has an empty record."""
+    try:
+        first, _, _ = config.map_file.read_text().partition("\n")
+    except FileNotFoundError:
+        return Record()
+    try:
+        values = json.loads(first.replace(MARK, "", 1))
+        return Record(**{**values, "previous": tuple(values["previous"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusedError(
+            f"{config.map_file} was changed by hand: {error}. Move it away and switch again"
+        ) from error
+
+
+def write(config: Config, record: Record) -> None:
+    """Replace the map file by rules that nft accepts; nothing is loaded."""
+    write_atomically(
+        config.map_file,
+        render(config, record),
+        validate=lambda fresh: run("nft", "--check", "--file", fresh),
+    )
+
+
+def load(config: Config) -> None:
+    """Load the map file into the kernel in one transaction."""
+    run("nft", "--file", config.map_file)
+    if not is_loaded(config):
+        raise RefusedError(f"nft loaded {config.map_file}, but the kernel maps to something else")
+
+
+def loaded_port(config: Config) -> int | None:
+    """Return the port that the kernel's map leads to; None without a table or an entry."""
+    text = run("nft", "list", "map", "inet", config.name, "port", check=False)
+    found = re.search(rf"\b{config.port} : (\d+)", text)
+    return int(found[1]) if found else None
+
+
+def is_loaded(config: Config) -> bool:
+    """Whether the kernel's map is the file's."""
+    return not config.map_file.exists() or loaded_port(config) == read(config).port

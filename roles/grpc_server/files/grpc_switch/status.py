@@ -1,0 +1,74 @@
+"""What the host says of itself, without changing anything."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import mapping
+from .install import MEBIBYTE, Releases
+from .instances import Instances
+
+if TYPE_CHECKING:
+    from .config import Config
+
+
+def status(config: Config) -> dict[str, Any]:
+    """Return the release in use, the way back, every installed release and its unit's state."""
+    record = mapping.read(config)
+    loaded = mapping.loaded_port(config)
+    left = None if record.confirm_by is None else round(record.confirm_by - time.time(), 1)
+    releases = _releases(config)
+    return {
+        "name": config.name,
+        "port": config.port,
+        "release": record.release,
+        "release_port": record.port,
+        "previous": list(record.previous),
+        "provisional": record.provisional,
+        "confirm_seconds_left": left,
+        "map": {"loaded_port": loaded, "equals_file": loaded == record.port},
+        "releases": releases,
+        "settled": loaded == record.port and _is_settled(record, releases),
+        "free_mebibytes": _free_mebibytes(config),
+    }
+
+
+def _releases(config: Config) -> dict[str, dict[str, Any]]:
+    instances = Instances(config)
+    units, enabled = instances.loaded(), instances.enabled()
+    return {
+        name: {
+            "version": description.get("version"),
+            "port": instances.port(name),
+            "enabled": name in enabled,
+            **_unit(units.get(name, {})),
+        }
+        for name, description in Releases(config).installed().items()
+    }
+
+
+def _is_settled(record: mapping.Record, releases: dict[str, dict[str, Any]]) -> bool:
+    """Whether nothing is left to do: one confirmed release serves, and only it is enabled."""
+    in_use = releases.get(record.release or "", {})
+    enabled = [name for name, release in releases.items() if release["enabled"]]
+    serves = in_use.get("state") == "active" and enabled == [record.release]
+    return serves and not record.provisional
+
+
+def _unit(unit: dict[str, str]) -> dict[str, Any]:
+    memory = unit.get("MemoryCurrent", "")
+    return {
+        "state": unit.get("ActiveState", "inactive"),
+        "status": unit.get("StatusText", ""),
+        "since": unit.get("ActiveEnterTimestamp", ""),
+        "restarts": int(unit.get("NRestarts", 0)),
+        "memory_bytes": int(memory) if memory.isdigit() else None,
+    }
+
+
+def _free_mebibytes(config: Config) -> int | None:
+    if not config.releases.exists():
+        return None
+    return shutil.disk_usage(config.releases).free // MEBIBYTE
