@@ -1,0 +1,150 @@
+"""One deployment's life: check, create, repeat, change, break, tear down. The order matters."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.environment import Environment
+
+REFLECTION = '{"release_settings": {"SERVER_REFLECTION": "true"}}'
+
+
+@pytest.fixture(scope="module")
+def environment(new_environment: EnvironmentFactory) -> Environment:
+    return new_environment("story")
+
+
+def test_check_of_a_fresh_environment_changes_nothing(environment: Environment) -> None:
+    """--check --diff shows what would be created, and neither AWS nor the disk has more then."""
+    run = environment.playbook("site.yml", "--check", "--diff")
+    assert "Elastic IP" in run.output
+    assert not list(environment.state.rglob("*.key"))
+    graph = environment.run("ansible-inventory", "--graph", "grpc_servers")
+    assert "i-" not in graph.output
+
+
+def test_site_ends_with_the_greeting(environment: Environment) -> None:
+    """site.yml from nothing: every host answers, and the verification is kept as JSON."""
+    environment.playbook("site.yml")
+    verification = json.loads((environment.state / "verification.json").read_text())
+    assert verification["passed"] is True
+    greeting = environment.run("saudacao-client", "Leonardo")
+    assert (greeting.code, greeting.output) == (0, "Olá, Leonardo!\n")
+
+
+def test_private_files_are_private(environment: Environment) -> None:
+    """Nobody else can read the control node's state, and keys are 0600."""
+    assert environment.state.stat().st_mode & 0o777 == 0o700
+    keys = [*environment.state.rglob("*.key"), environment.state / "ssh_key"]
+    assert len(keys) == 4
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+
+
+def test_a_second_run_changes_nothing(environment: Environment) -> None:
+    run = environment.playbook("site.yml")
+    assert len(run.changed) == 2
+    assert set(run.changed.values()) == {0}
+
+
+def test_check_of_a_deployed_environment_finds_nothing_to_do(environment: Environment) -> None:
+    run = environment.playbook("site.yml", "--check", "--diff")
+    assert set(run.changed.values()) == {0}
+
+
+def test_no_private_key_is_printed_even_with_vvv(environment: Environment) -> None:
+    """Lines of every private key are absent from the most talkative output there is."""
+    (environment.state / "certificates/server.key").unlink()
+    run = environment.playbook("site.yml", "-vvv")
+    for key in [*environment.state.rglob("*.key"), environment.state / "ssh_key"]:
+        secret_lines = key.read_text().splitlines()[1:-1]
+        assert secret_lines
+        assert not [line for line in secret_lines if line in run.output]
+
+
+def test_a_changed_setting_is_released_without_losing_a_call(environment: Environment) -> None:
+    """Clients call all the time while site.yml switches to a release with another setting."""
+    before = environment.status()["active"]
+    client = environment.start(
+        *("saudacao-client", "--json", "--duration", "600", "--rate", "50", "--concurrency", "4")
+    )
+    environment.playbook("site.yml", "--extra-vars", REFLECTION)
+    client.send_signal(subprocess.signal.SIGINT)  # type: ignore[attr-defined]
+    output, _ = client.communicate(timeout=30)
+    report = json.loads(output)
+    after = environment.status()["active"]
+    assert before != after
+    assert set(report["releases"]) == {before, after}
+    assert (report["failed"], report["wrong"]) == (0, 0)
+
+
+def test_going_back_is_one_word(environment: Environment) -> None:
+    active = environment.status()["active"]
+    environment.on_host("grpc-switch back")
+    assert environment.status()["active"] != active
+    assert environment.run("saudacao-client", "Ana").output == "Olá, Ana!\n"
+    environment.playbook("site.yml")
+
+
+@pytest.fixture
+def stopped_service(environment: Environment) -> Iterator[None]:
+    unit = f"saudacao@{environment.status()['active']}.service"
+    environment.on_host(f"systemctl stop {unit}")
+    yield
+    environment.on_host(f"systemctl start {unit}")
+
+
+@pytest.mark.usefixtures("stopped_service")
+def test_verification_fails_when_the_service_is_stopped(environment: Environment) -> None:
+    run = environment.playbook("playbooks/verify.yml", expect=2)
+    assert "UNAVAILABLE" in run.output
+
+
+@pytest.fixture
+def missing_log(environment: Environment) -> Iterator[None]:
+    environment.on_host(
+        "systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald"
+    )
+    yield
+    environment.on_host("systemctl start systemd-journald")
+
+
+@pytest.mark.usefixtures("missing_log")
+def test_verification_fails_when_the_log_is_missing(environment: Environment) -> None:
+    run = environment.playbook("playbooks/verify.yml", expect=2)
+    assert "journal" in run.output
+
+
+def test_teardown_prints_a_receipt_and_leaves_nothing(environment: Environment) -> None:
+    """It works without the control node's state, names each resource, and twice is fine."""
+    for path in sorted(environment.state.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    first = environment.playbook("teardown.yml")
+    assert "i-" in first.output
+    second = environment.playbook("teardown.yml")
+    assert set(second.changed.values()) == {0}
+    assert not environment.cloud_hosts()
+
+
+def test_the_repository_is_as_it_was() -> None:
+    """A deployment writes nothing into the checkout that git would see."""
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--", "app", "proto", "roles", "playbooks"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert status.stdout == ""
+
+
+def test_make_help_lists_each_target_on_one_line() -> None:
+    output = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert all(f"make {target} " in output for target in ("demo", "test", "clean"))
+    assert Path(ROOT, "Makefile").exists()
