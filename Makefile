@@ -70,7 +70,7 @@ lock: $(VENV)/installed  ## Take the newest packages that fit together into the 
 	$$compile app/pyproject.toml --constraints requirements.txt --output-file app/requirements.txt
 
 docs: $(VENV)/installed  ## Write each role's README from its argument specs
-	@for role in roles/*/; do aar-doc --output-template .config/role-readme.md.j2 "$$role" markdown; done
+	@for role in roles/*/; do aar-doc "$$role" markdown; done
 
 system:
 	@missing="$$($(PACKAGES) | xargs dpkg-query --show --showformat '$${Package} $${db:Status-Abbrev}\n' 2>/dev/null \
