@@ -1,0 +1,61 @@
+"""site.yml that is interrupted anywhere is finished by running it again."""
+
+import os
+import signal
+
+import pytest
+
+from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.environment import Environment
+
+# In the order of a first run: each is interrupted by the run that gets there first.
+STAGES = {
+    "Create or update the stack": signal.SIGINT,
+    "Keep the certificates": signal.SIGINT,
+    "Build the release": signal.SIGKILL,
+    "Install the packages": signal.SIGINT,
+    "Install the release from its archive": signal.SIGKILL,
+    "Send new connections to the release": signal.SIGINT,
+}
+
+
+@pytest.fixture(scope="module")
+def environment(new_environment: EnvironmentFactory) -> Environment:
+    return new_environment("interrupted")
+
+
+def interrupt(environment: Environment, stage: str, number: signal.Signals) -> str:
+    """Run site.yml and signal its whole process group when it begins the task `stage`."""
+    process = environment.start("ansible-playbook", "site.yml")
+    assert process.stdout
+    output = ""
+    for line in process.stdout:
+        output += line
+        if line.startswith("TASK [") and stage in line:
+            os.killpg(process.pid, number)
+            break
+    process.communicate(timeout=60)
+    return output
+
+
+def test_a_run_after_interruptions_succeeds(environment: Environment) -> None:
+    """Ctrl-C and kill -9 at the stack, the release and the switch; then one run to the end."""
+    for stage, number in STAGES.items():
+        output = interrupt(environment, stage, number)
+        assert stage in output, output[-3000:]
+    environment.playbook("site.yml")
+    assert environment.run("saudacao-client", "Rui").output == "Olá, Rui!\n"
+    assert set(environment.playbook("site.yml").changed.values()) == {0}
+
+
+def test_an_interrupted_teardown_is_finished_by_the_next(environment: Environment) -> None:
+    process = environment.start("ansible-playbook", "teardown.yml")
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("TASK [Remove the stack"):
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    process.communicate(timeout=60)
+    environment.playbook("teardown.yml")
+    graph = environment.run("ansible-inventory", "--graph")
+    assert "i-" not in graph.output
