@@ -27,7 +27,7 @@ class _Group(click.Group):
 @click.option("--network", help="Its /16 of addresses (LOCALCLOUD_NETWORK; 10.42.0.0/16).")
 @click.option("--image", help="Image that hosts boot (LOCALCLOUD_IMAGE; default: our own).")
 @click.pass_context
-def main(context: click.Context, **flags: str | None) -> None:
+def main(context: click.Context, /, **flags: str | None) -> None:
     """Run a local AWS whose instances are real systemd hosts on this machine."""
     given = {f"LOCALCLOUD_{key.upper()}": value for key, value in flags.items() if value}
     context.obj = read({**os.environ, **given})

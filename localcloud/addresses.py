@@ -5,13 +5,20 @@ import uuid
 from ipaddress import IPv4Address, IPv4Network
 from xml.sax.saxutils import escape
 
-from localcloud.records import ApiError, Handler, Parameters, Record, Response, state
+from localcloud.records import ApiError, Handler, Parameters, Record, Response, matches, state
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
 
 # Network, router, resolver, reserve: AWS keeps the first four addresses of a subnet.
 _RESERVED = 4
 _FIRST_PUBLIC = 10
+_FILTERS = {
+    "allocation-id": "AllocationId",
+    "association-id": "AssociationId",
+    "instance-id": "InstanceId",
+    "private-ip-address": "PrivateIpAddress",
+    "public-ip": "PublicIp",
+}
 
 
 def new_id(prefix: str) -> str:
@@ -24,6 +31,7 @@ class Addresses:
 
     def __init__(self, settings: Settings, emulator: Emulator) -> None:
         self._settings = settings
+        self._emulator = emulator
         self._ec2 = emulator.ec2
         self.lock = threading.RLock()
 
@@ -36,6 +44,7 @@ class Addresses:
 
         Raises:
             ApiError: The wanted one is taken or foreign, or none is left.
+
         """
         network = IPv4Network(subnet["CidrBlock"])
         if not network.subnet_of(self._settings.private_range):
@@ -61,6 +70,7 @@ class Addresses:
 
         Raises:
             ApiError: None is left.
+
         """
         used = {address["PublicIp"] for address in self._ec2._addresses.all_values()}
         used |= {record.get("_automatic", "") for record in self._living()}
@@ -124,6 +134,7 @@ class Addresses:
 
         Raises:
             ApiError: No such instance, or the address is in use and may not move.
+
         """
         record = self._ec2._instances.get(instance_id)
         if record is None or state(record) in ("shutting-down", "terminated"):
@@ -161,11 +172,10 @@ class Addresses:
 
         Raises:
             ApiError: It is still associated.
+
         """
         if address["AssociationId"]:
-            raise ApiError(
-                "InvalidIPAddress.InUse", f"Address {address['PublicIp']} is in use."
-            )
+            raise ApiError("InvalidIPAddress.InUse", f"Address {address['PublicIp']} is in use.")
         self._ec2._addresses.pop(address["AllocationId"], None)
         self._ec2._tags.pop(address["AllocationId"], None)
 
@@ -195,7 +205,7 @@ class Addresses:
     def _allocate(self, parameters: Parameters) -> Response:
         address = self.allocate()
         self._ec2._parse_tag_specs(parameters, "elastic-ip", address["AllocationId"])
-        return self._answer(
+        return self._emulator.answer(
             "AllocateAddress",
             f"<publicIp>{address['PublicIp']}</publicIp><domain>vpc</domain>"
             f"<allocationId>{address['AllocationId']}</allocationId>",
@@ -206,7 +216,7 @@ class Addresses:
         instance_id = self._ec2._p(parameters, "InstanceId")
         association = self.associate(self._named(parameters), instance_id, move=move)
         inner = f"<return>true</return><associationId>{association}</associationId>"
-        return self._answer("AssociateAddress", inner)
+        return self._emulator.answer("AssociateAddress", inner)
 
     def _disassociate(self, parameters: Parameters) -> Response:
         wanted = self._ec2._p(parameters, "AssociationId")
@@ -217,11 +227,11 @@ class Addresses:
                 "InvalidAssociationID.NotFound", f"The association ID '{wanted}' does not exist"
             )
         self.disassociate(found)
-        return self._answer("DisassociateAddress", "<return>true</return>")
+        return self._emulator.answer("DisassociateAddress", "<return>true</return>")
 
     def _release(self, parameters: Parameters) -> Response:
         self.release(self._named(parameters))
-        return self._answer("ReleaseAddress", "<return>true</return>")
+        return self._emulator.answer("ReleaseAddress", "<return>true</return>")
 
     def _describe(self, parameters: Parameters) -> Response:
         ids = self._ec2._parse_member_list(parameters, "AllocationId")
@@ -242,21 +252,12 @@ class Addresses:
             and self._matches(one, filters)
         )
         items = "".join(map(self._xml, chosen))
-        return self._answer("DescribeAddresses", f"<addressesSet>{items}</addressesSet>")
+        return self._emulator.answer("DescribeAddresses", f"<addressesSet>{items}</addressesSet>")
 
     def _matches(self, address: Record, filters: dict[str, list[str]]) -> bool:
-        fields = {
-            "allocation-id": "AllocationId",
-            "association-id": "AssociationId",
-            "instance-id": "InstanceId",
-            "private-ip-address": "PrivateIpAddress",
-            "public-ip": "PublicIp",
-        }
-        known = all(
-            address[fields[name]] in values for name, values in filters.items() if name in fields
+        return matches(address, filters, _FILTERS) and self._emulator.tagged(
+            address["AllocationId"], filters
         )
-        tagged = self._ec2._resource_matches_tag_filters(address["AllocationId"], filters)
-        return known and bool(tagged)
 
     def _xml(self, address: Record) -> str:
         fields = ("AllocationId", "PublicIp", "Domain", "AssociationId", "InstanceId")
@@ -266,7 +267,3 @@ class Addresses:
             if address[name]
         )
         return f"<item>{inner}{self._ec2._tag_set_xml(address['AllocationId'])}</item>"
-
-    def _answer(self, action: str, inner: str) -> Response:
-        status, headers, body = self._ec2._xml(200, f"{action}Response", inner)
-        return status, headers, body

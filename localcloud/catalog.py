@@ -28,6 +28,7 @@ class Image:
     Attributes:
         name: Its name at AWS.
         architecture: x86_64 or arm64.
+
     """
 
     name: str
@@ -62,6 +63,7 @@ class InstanceType:
         architecture: x86_64 or arm64.
         cpus: Virtual CPUs.
         memory: MiB.
+
     """
 
     name: str
@@ -90,6 +92,7 @@ def check_launch(image_id: str, type_name: str) -> None:
 
     Raises:
         ApiError: Unknown image or type, or architectures that do not match.
+
     """
     if not re.fullmatch(r"ami-[0-9a-f]{8,17}", image_id):
         raise ApiError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}"')
@@ -184,7 +187,9 @@ class Catalog:
                 f"The following supplied instance types do not exist: [{', '.join(unknown)}]",
             )
         items = "".join(_type_xml(kind) for _, kind in kinds if kind)
-        return self._answer("DescribeInstanceTypes", f"<instanceTypeSet>{items}</instanceTypeSet>")
+        return self._emulator.answer(
+            "DescribeInstanceTypes", f"<instanceTypeSet>{items}</instanceTypeSet>"
+        )
 
     def _account(self, parameters: Parameters) -> Response:
         values = {
@@ -203,11 +208,7 @@ class Catalog:
             if name in values
         )
         inner = f"<accountAttributeSet>{items}</accountAttributeSet>"
-        return self._answer("DescribeAccountAttributes", inner)
-
-    def _answer(self, action: str, inner: str) -> Response:
-        status, headers, body = self._ec2._xml(200, f"{action}Response", inner)
-        return status, headers, body
+        return self._emulator.answer("DescribeAccountAttributes", inner)
 
 
 def _type_xml(kind: InstanceType) -> str:

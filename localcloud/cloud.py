@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import shutil
@@ -9,8 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +38,7 @@ def check_machine() -> None:
 
     Raises:
         LocalCloudError: Says what is missing, why it is needed and the command to type.
+
     """
     if sys.platform != "linux":
         raise LocalCloudError("The local cloud needs Linux: run this repository in a Linux VM.")
@@ -119,11 +119,14 @@ def _pid(settings: Settings) -> int:
 
 
 def _answers(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=2)
     try:
-        with urllib.request.urlopen(f"{settings.endpoint}/_ministack/health", timeout=2):
-            return True
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.client.OK
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()
 
 
 def up(settings: Settings, progress: Progress) -> None:
@@ -131,6 +134,7 @@ def up(settings: Settings, progress: Progress) -> None:
 
     Raises:
         LocalCloudError: It cannot run here, runs with other settings, or its daemon failed.
+
     """
     check_machine()
     with _operation(settings):
@@ -211,6 +215,7 @@ def down(settings: Settings, progress: Progress) -> None:
 
     Raises:
         LocalCloudError: Something could not be removed.
+
     """
     check_machine()
     with _operation(settings):
@@ -264,6 +269,7 @@ def purge(settings: Settings, progress: Progress) -> None:
 
     Raises:
         LocalCloudError: Something could not be removed.
+
     """
     check_machine()
     names = {path.stem for path in RUN_ROOT.glob("*.lock")} | {settings.name}

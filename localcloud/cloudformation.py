@@ -45,9 +45,7 @@ class Type(Protocol):
 class InstanceType:
     """AWS::EC2::Instance."""
 
-    def __init__(
-        self, emulator: Emulator, instances: Instances, kick: Callable[[], None]
-    ) -> None:
+    def __init__(self, emulator: Emulator, instances: Instances, kick: Callable[[], None]) -> None:
         self._emulator = emulator
         self._ec2 = emulator.ec2
         self._instances = instances
@@ -122,8 +120,7 @@ class InstanceType:
         )
         if error:
             raise ApiError("InvalidLaunchTemplateId.NotFound", "The launch template does not exist")
-        template: Properties = {key: value for key, value in data.items() if key != "TagSpecifications"}
-        return template
+        return {key: value for key, value in data.items() if key != "TagSpecifications"}
 
     def _subnet(self, given: Properties) -> str:
         zone = given.get("AvailabilityZone")

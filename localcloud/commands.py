@@ -19,6 +19,7 @@ def run(*command: str, stdin: str | None = None, timeout: float = 60) -> str:
 
     Raises:
         CommandError: The program failed, is missing or took too long.
+
     """
     try:
         done = subprocess.run(

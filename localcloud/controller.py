@@ -15,7 +15,7 @@ from localcloud.records import Record, set_state, state
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
 
-_log = logging.getLogger("localcloud")
+logger = logging.getLogger("localcloud")
 _WORKERS = 8
 _PERIOD = 1.0
 # How init ends when the host called reboot(2), inside a PID namespace of its own.
@@ -56,7 +56,7 @@ class Controller:
             try:
                 self._compare()
             except Exception:
-                _log.exception("comparing records and hosts")
+                logger.exception("comparing records and hosts")
             self._wait()
         self._pool.shutdown(cancel_futures=True)
 
@@ -124,7 +124,7 @@ class Controller:
         try:
             work(record)
         except Exception as error:
-            _log.exception("%s: %s", instance_id, work.__name__)
+            logger.exception("%s: %s", instance_id, work.__name__)
             if work == self._boot:
                 self._lose(record, f"Server.InternalError: {error}")
         finally:
@@ -146,7 +146,7 @@ class Controller:
         engine.start(instance_id)
         self._watch(instance_id)
         if set_state(record, "running", expected="pending"):
-            _log.info("%s runs: %s %s", instance_id, address, record["PublicIpAddress"])
+            logger.info("%s runs: %s %s", instance_id, address, record["PublicIpAddress"])
 
     def _subnet(self, record: Record) -> Record:
         subnets = self._ec2._subnets.all_items()
@@ -158,7 +158,7 @@ class Controller:
         self._unwatch(record["InstanceId"])
         if set_state(record, "stopped", record["StateReason"], expected="stopping"):
             self._addresses.refresh(record)
-            _log.info("%s stopped", record["InstanceId"])
+            logger.info("%s stopped", record["InstanceId"])
 
     def _reboot(self, record: Record) -> None:
         record["_reboot"] = False
@@ -169,7 +169,7 @@ class Controller:
         self._unwatch(record["InstanceId"])
         engine.start(record["InstanceId"])
         self._watch(record["InstanceId"])
-        _log.info("%s rebooted", record["InstanceId"])
+        logger.info("%s rebooted", record["InstanceId"])
 
     def _terminate(self, record: Record) -> None:
         self._sweep(record)
@@ -177,7 +177,7 @@ class Controller:
         self._addresses.forget(record)
         for mapping in record["BlockDeviceMappings"]:
             self._ec2._volumes.pop(mapping["Ebs"]["VolumeId"], None)
-        _log.info("%s terminated", record["InstanceId"])
+        logger.info("%s terminated", record["InstanceId"])
 
     def _lose(self, record: Record, reason: str) -> None:
         record["StateReason"] = reason
@@ -205,7 +205,7 @@ class Controller:
         ):
             self._unwatch(record["InstanceId"])
             self._addresses.refresh(record)
-            _log.info("%s shut itself down, exit %d", record["InstanceId"], found.exit_code)
+            logger.info("%s shut itself down, exit %d", record["InstanceId"], found.exit_code)
 
     def _watch(self, instance_id: str) -> None:
         pid = engine.inspect(instance_id).pid

@@ -21,7 +21,7 @@ from localcloud.metadata import Metadata, MetadataServer
 from localcloud.records import ApiError, Handler, Parameters, Response
 from localcloud.settings import METADATA_ADDRESS, Settings
 
-_log = logging.getLogger("localcloud")
+logger = logging.getLogger("localcloud")
 _METADATA_PORT = 80
 
 
@@ -67,6 +67,7 @@ def run(settings: Settings, image: str) -> None:
 
     Raises:
         LocalCloudError: The emulator does not fit.
+
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     emulator = seams.load(settings.port)
@@ -88,5 +89,5 @@ async def _serve(application: Any, configuration: Config) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    _log.info("pid %d serves %s", os.getpid(), ", ".join(configuration.bind))
+    logger.info("pid %d serves %s", os.getpid(), ", ".join(configuration.bind))
     await serve(application, configuration, shutdown_trigger=stop.wait)

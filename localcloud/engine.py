@@ -24,6 +24,7 @@ class State:
         status: created, running, exited, ... and "missing" when there is no such container.
         pid: Process id of its init, 0 when it does not run.
         exit_code: How init ended.
+
     """
 
     status: str

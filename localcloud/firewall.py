@@ -24,6 +24,7 @@ class Host:
         address: Its private address.
         groups: Ids of its security groups.
         public: Its public address, if it has one.
+
     """
 
     instance_id: str
@@ -175,6 +176,7 @@ def compile_rules(settings: Settings, hosts: Sequence[Host], groups: Mapping[str
         settings: The cloud.
         hosts: Its hosts; nobody else may send or receive anything.
         groups: Its security groups by id; an unknown group opens nothing.
+
     """
     ordered = sorted(hosts, key=lambda host: host.instance_id)
     chains = (*_host_chains(ordered, groups), *_filters(settings, ordered), *_nat(ordered))

@@ -34,6 +34,7 @@ def ensure(settings: Settings, progress: Progress) -> str:
 
     Raises:
         LocalCloudError: It can neither be found nor built.
+
     """
     if settings.image:
         if not engine.image_exists(settings.image):

@@ -11,11 +11,28 @@ from xml.sax.saxutils import escape
 
 from localcloud import catalog, engine, network
 from localcloud.addresses import Addresses
-from localcloud.records import ApiError, Handler, Parameters, Record, Response, set_state, state
+from localcloud.records import (
+    ApiError,
+    Handler,
+    Parameters,
+    Record,
+    Response,
+    matches,
+    set_state,
+    state,
+)
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
 
 _USER_DATA_LIMIT = 16384
+_FILTERS = {
+    "instance-id": "InstanceId",
+    "ip-address": "PublicIpAddress",
+    "key-name": "KeyName",
+    "private-ip-address": "PrivateIpAddress",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
 _STOPPABLE = ("running", "stopping", "stopped")
 _STARTABLE = ("stopped", "pending", "running")
 _EVERY = (*_STOPPABLE, "pending", "shutting-down", "terminated")
@@ -29,6 +46,7 @@ class Options:
         public: Give it a public address; None leaves that to the subnet.
         hop_limit: Network hops that a metadata token may travel.
         volume: Size, type and encryption of the root volume, as EC2 names them.
+
     """
 
     public: bool | None = None
@@ -36,7 +54,7 @@ class Options:
     volume: dict[str, Any] = field(default_factory=dict)
 
 
-_options: ContextVar[Options] = ContextVar("options", default=Options())
+_options: ContextVar[Options | None] = ContextVar("options", default=None)
 
 
 @contextmanager
@@ -86,6 +104,7 @@ class Instances:
 
         Raises:
             ApiError: There is none with this id.
+
         """
         found: Record | None = self._ec2._instances.get(instance_id)
         if found is None:
@@ -111,6 +130,7 @@ class Instances:
 
         Raises:
             ApiError: An argument names something that is not there or does not fit.
+
         """
         self._check(image_id, instance_type, subnet_id, key_name, user_data, sg_ids)
         subnet = self._ec2._subnets[subnet_id]
@@ -127,7 +147,7 @@ class Instances:
         return launched
 
     def _complete(self, record: Record, subnet: Record, index: int) -> None:
-        chosen = _options.get()
+        chosen = _options.get() or Options()
         wants = subnet.get("MapPublicIpOnLaunch") if chosen.public is None else chosen.public
         record.update(
             Architecture=catalog.IMAGES[record["ImageId"]].architecture,
@@ -156,9 +176,7 @@ class Instances:
     ) -> None:
         catalog.check_launch(image_id, instance_type)
         if key_name and key_name not in self._ec2._key_pairs:
-            raise ApiError(
-                "InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist"
-            )
+            raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
         subnet = self._ec2._subnets.get(subnet_id)
         if subnet is None:
             raise ApiError(
@@ -221,9 +239,7 @@ class Instances:
             flat[key.removeprefix(prefix)] = flat[key]
         return flat
 
-    def _transition(
-        self, verb: str, to: str, done: str, allowed: tuple[str, ...]
-    ) -> Handler:
+    def _transition(self, verb: str, to: str, done: str, allowed: tuple[str, ...]) -> Handler:
         def handler(parameters: Parameters) -> Response:
             ids = self._ec2._parse_member_list(parameters, "InstanceId")
             records = [self.find(instance_id) for instance_id in ids]
@@ -235,7 +251,9 @@ class Instances:
                         f" can be {done}.",
                     )
             items = "".join(_changed(record, to) for record in records)
-            return self._answer(f"{verb}Instances", f"<instancesSet>{items}</instancesSet>")
+            return self._emulator.answer(
+                f"{verb}Instances", f"<instancesSet>{items}</instancesSet>"
+            )
 
         return handler
 
@@ -248,12 +266,12 @@ class Instances:
                     f"The instance '{instance_id}' is not in the 'running' state.",
                 )
             record["_reboot"] = True
-        return self._answer("RebootInstances", "<return>true</return>")
+        return self._emulator.answer("RebootInstances", "<return>true</return>")
 
     def _console(self, parameters: Parameters) -> Response:
         record = self.find(self._ec2._p(parameters, "InstanceId"))
         printed = engine.console(self._settings, record["InstanceId"])
-        return self._answer(
+        return self._emulator.answer(
             "GetConsoleOutput",
             f"<instanceId>{record['InstanceId']}</instanceId>"
             f"<timestamp>{self._ec2._now_ts()}</timestamp>"
@@ -263,7 +281,9 @@ class Instances:
     def _xml(self, record: Record) -> str:
         code, _, message = record.get("StateReason", "").partition(": ")
         address = IPv4Address(record["PrivateIpAddress"])
-        reason = f"<stateReason><code>{code}</code><message>{escape(message)}</message></stateReason>"
+        reason = (
+            f"<stateReason><code>{code}</code><message>{escape(message)}</message></stateReason>"
+        )
         more = (
             f"{reason if code else ''}<reason>{escape(record.get('StateReason', ''))}</reason>"
             "<metadataOptions><state>applied</state><httpTokens>required</httpTokens>"
@@ -278,22 +298,7 @@ class Instances:
         return f"{head}{more}</item>{tail}"
 
     def _matches(self, record: Record, filters: dict[str, list[str]]) -> bool:
-        fields = {
-            "instance-id": "InstanceId",
-            "ip-address": "PublicIpAddress",
-            "key-name": "KeyName",
-            "private-ip-address": "PrivateIpAddress",
-            "subnet-id": "SubnetId",
-            "vpc-id": "VpcId",
-        }
-        own = all(
-            record[fields[name]] in values for name, values in filters.items() if name in fields
-        )
-        return own and self._matches_original(record, filters)
-
-    def _answer(self, action: str, inner: str) -> Response:
-        status, headers, body = self._ec2._xml(200, f"{action}Response", inner)
-        return status, headers, body
+        return matches(record, filters, _FILTERS) and self._matches_original(record, filters)
 
 
 def _changed(record: Record, to: str) -> str:
@@ -313,7 +318,9 @@ def _changed(record: Record, to: str) -> str:
 
 def _template_parameters(data: Record) -> dict[str, str]:
     flat = {
-        key: str(data[key]) for key in ("ImageId", "InstanceType", "KeyName", "UserData") if data.get(key)
+        key: str(data[key])
+        for key in ("ImageId", "InstanceType", "KeyName", "UserData")
+        if data.get(key)
     }
     groups = data.get("SecurityGroupIds") or []
     flat |= {f"SecurityGroupId.{number}": group for number, group in enumerate(groups, 1)}

@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from localcloud.addresses import new_id
-from localcloud.records import ApiError, Handler, Parameters, Record, Response
+from localcloud.records import ApiError, Handler, Parameters, Record, Response, matches
 from localcloud.seams import Emulator
 
 _RSA_BITS = 2048
+_FILTERS = {"fingerprint": "KeyFingerprint", "key-name": "KeyName", "key-pair-id": "KeyPairId"}
 
 
 def _colons(digest: bytes) -> str:
@@ -39,11 +40,14 @@ def imported_fingerprint(material: str) -> str:
 
     Raises:
         ApiError: It is neither an RSA nor an Ed25519 key.
+
     """
     try:
         key = serialization.load_ssh_public_key(material.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ApiError("InvalidKey.Format", "Key is not in valid OpenSSH public key format") from error
+        raise ApiError(
+            "InvalidKey.Format", "Key is not in valid OpenSSH public key format"
+        ) from error
     if isinstance(key, Ed25519PublicKey):
         return _ed25519_fingerprint(key)
     encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -55,6 +59,7 @@ def generate(kind: str) -> tuple[str, str, str]:
 
     Raises:
         ApiError: AWS has no such kind.
+
     """
     if kind not in ("rsa", "ed25519"):
         raise ApiError("InvalidParameterValue", f"Value ({kind}) for parameter KeyType is invalid.")
@@ -76,6 +81,7 @@ class KeyPairs:
     """Creates, imports, shows and deletes key pairs."""
 
     def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
         self._ec2 = emulator.ec2
 
     def handlers(self) -> dict[str, Handler]:
@@ -92,6 +98,7 @@ class KeyPairs:
 
         Raises:
             ApiError: The name is empty or taken.
+
         """
         if not name:
             raise ApiError("MissingParameter", "The request must contain the parameter KeyName")
@@ -131,21 +138,23 @@ class KeyPairs:
     ) -> Response:
         self._ec2._parse_tag_specs(parameters, "key-pair", pair["KeyPairId"])
         material = f"<keyMaterial>{private}</keyMaterial>" if private else ""
-        return self._answer(action, self._fields(pair) + material)
+        return self._emulator.answer(action, self._fields(pair) + material)
 
     def _fields(self, pair: Record) -> str:
         return (
             f"<keyName>{escape(pair['KeyName'])}</keyName><keyPairId>{pair['KeyPairId']}</keyPairId>"
             f"<keyFingerprint>{pair['KeyFingerprint']}</keyFingerprint>"
-            + self._ec2._tag_set_xml(pair["KeyPairId"])
+            + str(self._ec2._tag_set_xml(pair["KeyPairId"]))
         )
 
     def _delete(self, parameters: Parameters) -> Response:
         wanted = self._ec2._p(parameters, "KeyPairId")
-        named = [pair["KeyName"] for pair in self._ec2._key_pairs.values() if pair["KeyPairId"] == wanted]
+        named = [
+            pair["KeyName"] for pair in self._ec2._key_pairs.values() if pair["KeyPairId"] == wanted
+        ]
         for name in named or [self._ec2._p(parameters, "KeyName")]:
             self.remove(name)
-        return self._answer("DeleteKeyPair", "<return>true</return>")
+        return self._emulator.answer("DeleteKeyPair", "<return>true</return>")
 
     def _describe(self, parameters: Parameters) -> Response:
         names = self._ec2._parse_member_list(parameters, "KeyName")
@@ -162,14 +171,12 @@ class KeyPairs:
             and (not ids or pair["KeyPairId"] in ids)
             and self._matches(pair, filters)
         )
-        return self._answer("DescribeKeyPairs", f"<keySet>{items}</keySet>")
+        return self._emulator.answer("DescribeKeyPairs", f"<keySet>{items}</keySet>")
 
     def _matches(self, pair: Record, filters: dict[str, list[str]]) -> bool:
-        fields = {"key-name": "KeyName", "key-pair-id": "KeyPairId", "fingerprint": "KeyFingerprint"}
-        known = all(
-            pair[fields[name]] in values for name, values in filters.items() if name in fields
+        return matches(pair, filters, _FILTERS) and self._emulator.tagged(
+            pair["KeyPairId"], filters
         )
-        return known and bool(self._ec2._resource_matches_tag_filters(pair["KeyPairId"], filters))
 
     def _item(self, pair: Record, *, with_key: bool) -> str:
         public = f"<publicKey>{escape(pair['PublicKey'])}</publicKey>" if with_key else ""
@@ -177,7 +184,3 @@ class KeyPairs:
             f"<item>{self._fields(pair)}<keyType>{pair['KeyType']}</keyType>"
             f"<createTime>{pair['CreateTime']}</createTime>{public}</item>"
         )
-
-    def _answer(self, action: str, inner: str) -> Response:
-        status, headers, body = self._ec2._xml(200, f"{action}Response", inner)
-        return status, headers, body

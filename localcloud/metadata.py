@@ -16,8 +16,8 @@ from localcloud import network
 from localcloud.records import Record, state
 from localcloud.seams import Emulator
 
-_TOKEN_TTL = "X-aws-ec2-metadata-token-ttl-seconds"
-_TOKEN = "X-aws-ec2-metadata-token"
+_SECONDS_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
+_SESSION_HEADER = "X-aws-ec2-metadata-token"
 _LONGEST = 21600
 _VERSIONS = ("latest", "2021-03-23")
 
@@ -160,9 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Say nothing: hosts ask all the time."""
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         caller = self.server.metadata.caller(self.client_address[0])
-        seconds = self.headers.get(_TOKEN_TTL, "")
+        seconds = self.headers.get(_SECONDS_HEADER, "")
         if caller is None or self.path != "/latest/api/token":
             self._answer(404)
         elif self.headers.get("X-Forwarded-For"):
@@ -174,9 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
             # Only the token's way back is limited, as on AWS.
             self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, record["HopLimit"])
             token = self.server.metadata.token(record["InstanceId"], int(seconds))
-            self._answer(200, token.encode(), {_TOKEN_TTL: seconds})
+            self._answer(200, token.encode(), {_SECONDS_HEADER: seconds})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         metadata = self.server.metadata
         caller = metadata.caller(self.client_address[0])
         if caller is None:
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         scope, record = caller
         if self.path.startswith("/nocloud/"):
             found = metadata.seed(scope, record, self.path.removeprefix("/nocloud/"))
-        elif not metadata.accepts(self.headers.get(_TOKEN, ""), record["InstanceId"]):
+        elif not metadata.accepts(self.headers.get(_SESSION_HEADER, ""), record["InstanceId"]):
             self._answer(401)
             return
         else:
@@ -207,6 +207,7 @@ class MetadataServer(ThreadingHTTPServer):
 
     Attributes:
         metadata: What it knows.
+
     """
 
     daemon_threads = True

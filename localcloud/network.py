@@ -56,6 +56,7 @@ def check_range_is_free(settings: Settings) -> None:
 
     Raises:
         LocalCloudError: Names the route in the way and the setting to change.
+
     """
     for route in _ip_json("-4", "route", "show", "table", "all"):
         with suppress(ValueError):
@@ -112,6 +113,7 @@ def add_host(
         instance_id: The instance that lives in the namespace.
         address: Its private address.
         subnet: The subnet of the address; its first address is the gateway, as on AWS.
+
     """
     name, link = settings.namespace(instance_id), host_link(instance_id)
     if (_NAMESPACES / name).exists():

@@ -32,11 +32,24 @@ class ApiError(ValueError):
         code: AWS's error code.
         message: AWS's words.
         status: HTTP status.
+
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{message} (Service: Ec2, Status Code: {status}, Error Code: {code})")
         self.code, self.message, self.status = code, message, status
+
+
+def matches(record: Record, filters: dict[str, list[str]], fields: dict[str, str]) -> bool:
+    """Compare a record with an API call's filters.
+
+    Args:
+        record: The record.
+        filters: Accepted values by filter name; other names than in fields are left to others.
+        fields: The record's field for each filter name.
+
+    """
+    return all(record[fields[name]] in values for name, values in filters.items() if name in fields)
 
 
 def state(record: Record) -> str:
@@ -55,6 +68,7 @@ def set_state(record: Record, name: str, reason: str = "", expected: str = "") -
 
     Returns:
         Whether it was changed.
+
     """
     with _changes:
         if expected and state(record) != expected:
@@ -77,6 +91,7 @@ def wait_for_state(record: Record, wanted: str, timeout: float = 180) -> None:
 
     Raises:
         ApiError: It was terminated instead, or the time is over.
+
     """
     with _changes:
         _changes.wait_for(lambda: state(record) in (wanted, "terminated"), timeout)

@@ -47,6 +47,7 @@ class Emulator:
         ssm: Parameters.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
+
     """
 
     app: Any
@@ -56,12 +57,22 @@ class Emulator:
     provisioners: Any
     stacks: Any
 
+    def answer(self, action: str, inner: str) -> tuple[int, dict[str, str], bytes]:
+        """Wrap the XML of an EC2 answer into its envelope."""
+        status, headers, body = self.ec2._xml(200, f"{action}Response", inner)
+        return status, headers, body
+
+    def tagged(self, resource: str, filters: dict[str, list[str]]) -> bool:
+        """Say whether a resource has the tags that the filters ask for."""
+        return bool(self.ec2._resource_matches_tag_filters(resource, filters))
+
 
 def check(modules: dict[str, Any]) -> None:
     """Compare the emulator with the list.
 
     Raises:
         LocalCloudError: Names every missing one.
+
     """
     missing = [
         f"{module}.{name}"
@@ -81,6 +92,7 @@ def load(port: int) -> Emulator:
 
     Raises:
         LocalCloudError: It lacks a name that is used.
+
     """
     os.environ.update(
         BIND_HOST="127.0.0.1",

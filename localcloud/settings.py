@@ -10,6 +10,7 @@ from typing import TypeVar
 from localcloud.errors import LocalCloudError
 
 METADATA_ADDRESS = IPv4Address("169.254.169.254")
+DEFAULT_NETWORK = IPv4Network("10.42.0.0/16")
 RUN_ROOT = Path("/run/localcloud")
 STORAGE_ROOT = Path("/var/lib/localcloud")
 CACHE_ROOT = Path("/var/cache/localcloud")
@@ -26,11 +27,12 @@ class Settings:
         port: TCP port of the API, on 127.0.0.1 and inside the cloud.
         network: The /16 that holds all of its addresses.
         image: Image that hosts boot; empty for the one built from localcloud/image.
+
     """
 
     name: str = "local"
     port: int = 4566
-    network: IPv4Network = IPv4Network("10.42.0.0/16")
+    network: IPv4Network = DEFAULT_NETWORK
     image: str = ""
 
     def _part(self, offset: str, prefix: int) -> IPv4Network:
@@ -59,7 +61,7 @@ class Settings:
 
     @property
     def operator_address(self) -> IPv4Address:
-        """This machine's own address as the cloud's hosts see it."""
+        """The machine's own address as the cloud's hosts see it."""
         return self.uplink_range[1]
 
     @property
@@ -133,6 +135,7 @@ def read(environment: Mapping[str, str]) -> Settings:
 
     Raises:
         LocalCloudError: A value does not fit; the message names variable and value.
+
     """
     default = Settings()
     return Settings(
