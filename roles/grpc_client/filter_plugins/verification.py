@@ -17,16 +17,16 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """One promise: its name, whether it holds, what was expected and found, and what to type."""
+    """One promise: its name, whether it is kept, what was expected and found, and what to type."""
 
     name: str
-    holds: bool
+    passed: bool
     expected: str
     found: str
     next: str
 
     def __str__(self) -> str:
-        return f"{'holds' if self.holds else 'FAILS'}  {self.name}: {self.found}"
+        return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.found}"
 
     @property
     def advice(self) -> str:
@@ -52,9 +52,9 @@ class Verification:
     def _greeting(self) -> Line:
         wanted, result = self.expected["output"], self.calls["greeting"]
         output = result["stdout"].removesuffix("\n")
-        holds = result["rc"] == 0 and output == wanted
+        passed = result["rc"] == 0 and output == wanted
         found = repr(output) if result["rc"] == 0 else _complaint(result)
-        return Line("greeting", holds, repr(wanted), found, shlex.join(result["argv"]))
+        return Line("greeting", passed, repr(wanted), found, shlex.join(result["argv"]))
 
     def _concurrent_calls(self) -> Line:
         result, summary = self.calls["concurrent calls"], probe_summary(self.calls)
@@ -81,9 +81,9 @@ class Verification:
 
     def _check(self, name: str, expected: str) -> Line:
         result = self.calls[name]
-        holds = result["rc"] == 0
-        found = result["stdout"].strip() if holds else _complaint(result)
-        return Line(name, holds, expected, found, shlex.join(result["argv"]))
+        passed = result["rc"] == 0
+        found = result["stdout"].strip() if passed else _complaint(result)
+        return Line(name, passed, expected, found, shlex.join(result["argv"]))
 
     def _logs(self) -> Line:
         wanted = set(calls_to_find(self.calls))
@@ -123,16 +123,16 @@ def verification(
     hosts: Mapping[str, Mapping[str, Result]],
     expected: Mapping[str, Any],
 ) -> dict[str, object]:
-    """Return the `report` to save, the `lines` to print, and `advice` on those that do not hold."""
+    """Return the `report` to save, the `lines` to print, and `advice` on those that failed."""
     lines = Verification(calls, hosts, expected).lines()
     report = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "endpoint": expected["endpoint"],
-        "holds": all(line.holds for line in lines),
+        "passed": all(line.passed for line in lines),
         "latency_ms": probe_summary(calls).get("latency_ms"),
         "lines": [asdict(line) for line in lines],
     }
-    advice = [line.advice for line in lines if not line.holds]
+    advice = [line.advice for line in lines if not line.passed]
     return {"report": report, "lines": list(map(str, lines)), "advice": advice}
 
 
