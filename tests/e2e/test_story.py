@@ -68,7 +68,7 @@ def test_no_private_key_is_printed_even_with_vvv(environment: Environment) -> No
 
 def test_a_changed_setting_is_released_without_losing_a_call(environment: Environment) -> None:
     """Clients call all the time while site.yml switches to a release with another setting."""
-    before = environment.status()["active"]
+    before = environment.status()["release"]
     client = environment.start(
         *("saudacao-client", "--json", "--duration", "600", "--rate", "50", "--concurrency", "4")
     )
@@ -76,16 +76,16 @@ def test_a_changed_setting_is_released_without_losing_a_call(environment: Enviro
     client.send_signal(subprocess.signal.SIGINT)  # type: ignore[attr-defined]
     output, _ = client.communicate(timeout=30)
     report = json.loads(output)
-    after = environment.status()["active"]
+    after = environment.status()["release"]
     assert before != after
     assert set(report["releases"]) == {before, after}
     assert (report["failed"], report["wrong"]) == (0, 0)
 
 
 def test_going_back_is_one_word(environment: Environment) -> None:
-    active = environment.status()["active"]
+    active = environment.status()["release"]
     environment.on_host("grpc-switch back")
-    assert environment.status()["active"] != active
+    assert environment.status()["release"] != active
     assert environment.run("saudacao-client", "Ana").output == "Olá, Ana!\n"
     environment.playbook("site.yml")
 
