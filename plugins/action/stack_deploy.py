@@ -116,7 +116,7 @@ class _Deployment:
 
     def _execute(self, wanted: stack_changes.ChangeSet, *, created: bool) -> None:
         verb = "Creating" if created else "Updating"
-        self._say(f"{verb} the stack {self._name}: {len(wanted.changes)} changes")
+        self._say(f"{verb} the stack {self._name}, {len(wanted.changes)} of its resources")
         watch = self._watch(wanted.stack_id)
         self._cloudformation.execute_change_set(
             ChangeSetName=wanted.identifier, StackName=wanted.stack_id

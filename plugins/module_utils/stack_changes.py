@@ -115,7 +115,7 @@ def create(
         if code_of(error) == "ValidationError":
             raise StackError(
                 f"The stack {stack} was not touched: AWS rejects its template or a parameter: "
-                f"{message_of(error)}. Correct it in the inventory's group_vars, then run the command again"
+                f"{message_of(error)}. Correct it in group_vars, then run the same command again"
             ) from error
         raise
     return _computed(cloudformation, created["Id"], created["StackId"], timeout, shell=not exists)

@@ -90,6 +90,8 @@ class Watch:
                 status = str(event.get("ResourceStatus", ""))
                 if self._is_stack(event) and not status.endswith("_IN_PROGRESS"):
                     return status
+            if self._is_gone():
+                return "DELETE_COMPLETE"
         raise self._too_slow(timeout)
 
     def settle(self, timeout: float) -> StackTypeDef | None:
@@ -113,6 +115,10 @@ class Watch:
                 return f"{self._words.get(name, name)} ({name})", reason
         reasons = [event.get("ResourceStatusReason", "") for event in self.events]
         return "the stack itself", next(filter(None, reasons), "AWS gives no reason")
+
+    def _is_gone(self) -> bool:
+        stack = describe(self._cloudformation, self._stack_id)
+        return stack is None or stack["StackStatus"] == "DELETE_COMPLETE"
 
     def _new_events(self) -> list[StackEventTypeDef]:
         new: list[StackEventTypeDef] = []
