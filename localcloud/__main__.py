@@ -50,8 +50,11 @@ def down(settings: Settings) -> None:
 @main.command()
 @click.pass_obj
 def status(settings: Settings) -> None:
-    """Print what runs, as JSON."""
-    click.echo(json.dumps(cloud.status(settings), indent=2))
+    """Print what runs, as JSON; exit 0 only when the cloud does."""
+    described = cloud.status(settings)
+    click.echo(json.dumps(described, indent=2))
+    if described["state"] != "running":
+        raise SystemExit(1)
 
 
 @main.command()

@@ -7,15 +7,16 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from localcloud import engine, image, network
+from localcloud.commands import exclusive
 from localcloud.errors import LocalCloudError
 from localcloud.image import Progress
 from localcloud.settings import RUN_ROOT, Settings, read
@@ -57,40 +58,34 @@ def check_machine() -> None:
         )
 
 
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel gives back when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _operation(settings: Settings) -> contextlib.AbstractContextManager[None]:
-    return _exclusive(RUN_ROOT / f"{settings.name}.lock")
+    return exclusive(RUN_ROOT / f"{settings.name}.lock")
+
+
+def holding_daemon_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Mark this process as the cloud's daemon for as long as it lives."""
+    return exclusive(_daemon_lock(settings))
 
 
 def _daemon_lock(settings: Settings) -> Path:
     return settings.run_directory / "daemon.lock"
 
 
-@contextlib.contextmanager
-def holding_daemon_lock(settings: Settings) -> Iterator[None]:
-    """Mark this process as the cloud's daemon for as long as it lives."""
-    with _exclusive(_daemon_lock(settings)):
-        yield
+def daemon_pid(settings: Settings) -> int | None:
+    """Return the process id of the cloud's daemon, or None when it does not live."""
+    try:
+        with _daemon_lock(settings).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return int(_daemon_lock(settings).read_text() or 0) or None
+    return None
 
 
 def is_running(settings: Settings) -> bool:
     """Say whether the cloud's daemon lives."""
-    if not _daemon_lock(settings).exists():
-        return False
-    with _daemon_lock(settings).open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return daemon_pid(settings) is not None
 
 
 def _state_file(settings: Settings) -> Path:
@@ -106,16 +101,24 @@ def _recorded(settings: Settings) -> Settings:
     return read({f"LOCALCLOUD_{key.upper()}": value for key, value in known["settings"].items()})
 
 
-def _record(settings: Settings, pid: int) -> None:
+def _record(settings: Settings) -> None:
     settings.run_directory.mkdir(parents=True, exist_ok=True)
-    plain = {key: str(value) for key, value in asdict(settings).items()}
     unfinished = _state_file(settings).with_suffix(".new")
-    unfinished.write_text(json.dumps({"settings": plain, "pid": pid}))
+    plain = {key: str(value) for key, value in asdict(settings).items()}
+    unfinished.write_text(json.dumps({"settings": plain}))
     unfinished.replace(_state_file(settings))
 
 
-def _pid(settings: Settings) -> int:
-    return int(json.loads(_state_file(settings).read_text())["pid"])
+def _check_port_is_free(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.port))
+        except OSError as error:
+            raise LocalCloudError(
+                f"The port {settings.port} is in use on 127.0.0.1."
+                " Choose another: LOCALCLOUD_PORT=4666"
+            ) from error
 
 
 def _answers(settings: Settings) -> bool:
@@ -157,13 +160,13 @@ def _reuse(settings: Settings) -> None:
 def _start(settings: Settings, progress: Progress) -> None:
     _clean(_recorded(settings), progress)
     network.check_range_is_free(settings)
+    _check_port_is_free(settings)
     image_name = image.ensure(settings, progress)
     progress(f"Starting the local cloud {settings.name!r} on {settings.network} ...")
-    _record(settings, 0)
+    _record(settings)
     try:
         network.create(settings)
         daemon = _spawn(settings, image_name)
-        _record(settings, daemon.pid)
         _wait_until_ready(settings, daemon)
     except BaseException:
         _stop_daemon(settings)
@@ -227,15 +230,14 @@ def down(settings: Settings, progress: Progress) -> None:
 
 
 def _stop_daemon(settings: Settings) -> None:
-    if not is_running(settings):
-        return
-    pid = _pid(settings)
-    os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + _STOP_SECONDS
-    while is_running(settings):
-        if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = daemon_pid(settings)
+        if pid is None:
+            return
+        os.kill(pid, number)
+        end = time.monotonic() + _STOP_SECONDS
+        while is_running(settings) and time.monotonic() < end:
+            time.sleep(0.05)
 
 
 def _clean(settings: Settings, progress: Progress) -> None:
@@ -251,14 +253,14 @@ def _clean(settings: Settings, progress: Progress) -> None:
 def status(settings: Settings) -> dict[str, Any]:
     """Describe the cloud: state, endpoint, pid, addresses and hosts."""
     known = _recorded(settings)
-    running = is_running(known)
+    pid = daemon_pid(known)
     return {
         "name": known.name,
-        "state": "running" if running else "stopped",
+        "state": "running" if pid else "stopped",
         "endpoint": known.endpoint,
         "network": str(known.network),
         "operator_address": str(known.operator_address),
-        "pid": _pid(known) if running else None,
+        "pid": pid,
         "log": str(known.run_directory / "log"),
         "hosts": sorted(engine.host_names(known)),
     }

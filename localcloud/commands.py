@@ -1,6 +1,11 @@
-"""Running the system's programs."""
+"""Running the system's programs, and taking turns with other processes."""
 
+import contextlib
+import fcntl
+import os
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 from localcloud.errors import LocalCloudError
 
@@ -38,3 +43,15 @@ def run(*command: str, stdin: str | None = None, timeout: float = 60) -> str:
 def succeeds(*command: str) -> bool:
     """Say whether a program ends with exit code 0."""
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel gives back when its holder dies; the file names the holder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield

@@ -17,6 +17,7 @@ from localcloud.controller import Controller
 from localcloud.groups import SecurityGroups
 from localcloud.instances import Instances
 from localcloud.keys import KeyPairs
+from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
 from localcloud.records import ApiError, Handler, Parameters, Response
 from localcloud.settings import METADATA_ADDRESS, Settings
@@ -42,14 +43,16 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Contro
     addresses = Addresses(settings, emulator)
     controller = Controller(settings, emulator, addresses, image)
     catalog = Catalog(settings, emulator)
-    instances = Instances(settings, emulator, addresses)
+    launcher = Launcher(emulator, addresses)
+    instances = Instances(settings, emulator, launcher)
     keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
     catalog.install()
+    launcher.install()
     instances.install()
     for part in (addresses, catalog, instances, keys, groups):
         for action, handler in part.handlers().items():
             emulator.ec2._ACTION_MAP[action] = _answering(emulator, controller, handler)
-    cloudformation.install(emulator, instances, addresses, keys, controller.kick)
+    cloudformation.install(emulator, launcher, addresses, keys, controller.kick)
     return controller
 
 

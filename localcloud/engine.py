@@ -48,6 +48,8 @@ def _write_config() -> None:
         'events_logger = "none"\n'
         'lock_type = "file"\n'
         f'tmp_dir = "{RUN_ROOT}/libpod"\n'
+        "[network]\n"
+        f'network_config_dir = "{RUN_ROOT}/networks"\n'
     )
 
 

@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-import subprocess
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localcloud import engine
-from localcloud.commands import run
+from localcloud.commands import exclusive, run
 from localcloud.errors import LocalCloudError
-from localcloud.settings import CACHE_ROOT, Settings
+from localcloud.settings import CACHE_ROOT, RUN_ROOT, STORAGE_ROOT, Settings
 
 Progress = Callable[[str], None]
 _RECIPE = Path(__file__).parent / "image"
@@ -17,16 +17,22 @@ _INGREDIENTS = ("packages.txt", "cloud.cfg", "customize.sh")
 _SUITE = "bookworm"
 _SUITES = {_SUITE, f"{_SUITE}-updates", f"{_SUITE}-security"}
 _APT = Path("/etc/apt")
+_REPOSITORY = "localhost/localcloud-host"
 # Documentation and translations are a third of the tree, and nobody reads them there.
-_OMITTED = ("man", "doc", "locale", "info")
+_OPTIONS = (
+    *("--variant=minbase", "--format=tar", "--mode=root", "--dpkgopt=force-unsafe-io"),
+    *("--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Languages none"),
+    *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "info")),
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+)
 
 
 def name() -> str:
     """Return the image's name; its tag follows from the recipe."""
-    digest = hashlib.sha256()
-    for ingredient in (*(_RECIPE / file for file in _INGREDIENTS), Path(__file__)):
-        digest.update(ingredient.read_bytes())
-    return f"localhost/localcloud-host:{digest.hexdigest()[:12]}"
+    digest = hashlib.sha256("\n".join((_SUITE, *_OPTIONS)).encode())
+    for ingredient in _INGREDIENTS:
+        digest.update((_RECIPE / ingredient).read_bytes())
+    return f"{_REPOSITORY}:{digest.hexdigest()[:12]}"
 
 
 def ensure(settings: Settings, progress: Progress) -> str:
@@ -36,36 +42,35 @@ def ensure(settings: Settings, progress: Progress) -> str:
         LocalCloudError: It can neither be found nor built.
 
     """
-    if settings.image:
-        if not engine.image_exists(settings.image):
-            raise LocalCloudError(
-                f"The image {settings.image} is not in the local cloud's storage: load it with"
-                f" {' '.join(engine.command('load', '--input', 'FILE'))}"
-            )
-        return settings.image
-    image = name()
-    archive = CACHE_ROOT / f"{image.rpartition(':')[2]}.tar"
-    if not engine.image_exists(image):
-        if not archive.exists():
-            progress(f"Building the hosts' image (Debian {_SUITE}, about a minute, once) ...")
-            _build(archive)
-        progress("Loading the hosts' image ...")
-        engine.podman("import", "--quiet", str(archive), image, timeout=300)
+    if settings.image and not engine.image_exists(settings.image):
+        raise LocalCloudError(
+            f"The image {settings.image} is not in the local cloud's storage. Load it:"
+            f" {' '.join(engine.command('load', '--input', 'FILE'))}"
+        )
+    image = settings.image or name()
+    with exclusive(CACHE_ROOT / "lock"):
+        if not engine.image_exists(image):
+            _provide(image, progress)
     return image
 
 
+def _provide(image: str, progress: Progress) -> None:
+    archive = CACHE_ROOT / f"{image.rpartition(':')[2]}.tar"
+    if not archive.exists():
+        progress(f"Building the hosts' image (Debian {_SUITE}, about a minute, once) ...")
+        _build(archive)
+    progress("Loading the hosts' image ...")
+    engine.podman("import", "--quiet", str(archive), image, timeout=300)
+
+
 def _build(archive: Path) -> None:
-    CACHE_ROOT.mkdir(parents=True, exist_ok=True)
     for outdated in CACHE_ROOT.glob("*.tar"):
         outdated.unlink()
     unfinished = archive.with_suffix(".unfinished.tar")
     packages = ",".join((_RECIPE / "packages.txt").read_text().split())
     run(
-        *("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", "--mode=root"),
-        *("--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Languages none"),
-        *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _OMITTED),
-        "--dpkgopt=force-unsafe-io",
-        *(f"--include={packages}", f"--customize-hook={_RECIPE / 'customize.sh'}"),
+        *("mmdebstrap", "--quiet", *_OPTIONS, f"--include={packages}"),
+        f"--customize-hook={_RECIPE / 'customize.sh'}",
         *(_SUITE, str(unfinished), *_sources()),
         timeout=1800,
     )
@@ -104,5 +109,14 @@ def _stanza(stanza: str) -> Iterator[str]:
 
 
 def purge() -> None:
-    """Remove the storage and the cached archives. No cloud may run."""
-    subprocess.run(engine.command("system", "reset", "--force"), capture_output=True, check=False)
+    """Remove the storage and the cached archives. No cloud may run.
+
+    Not by podman's own reset, which also removes the machine's podman networks.
+    """
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        mounted = Path(line.split()[1])
+        if STORAGE_ROOT in mounted.parents:
+            run("umount", str(mounted))
+    for folder in (STORAGE_ROOT, CACHE_ROOT, RUN_ROOT):
+        if folder.exists():
+            shutil.rmtree(folder)

@@ -1,16 +1,12 @@
-"""The EC2 calls that launch, change and show instances."""
+"""The EC2 calls about instances."""
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from ipaddress import IPv4Address
-from typing import Any
 from xml.sax.saxutils import escape
 
-from localcloud import catalog, engine, network
-from localcloud.addresses import Addresses
+from localcloud import engine, network
+from localcloud.launcher import Launcher, Options, options, root_volume
 from localcloud.records import (
     ApiError,
     Handler,
@@ -24,7 +20,6 @@ from localcloud.records import (
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
 
-_USER_DATA_LIMIT = 16384
 _FILTERS = {
     "instance-id": "InstanceId",
     "ip-address": "PublicIpAddress",
@@ -38,51 +33,20 @@ _STARTABLE = ("stopped", "pending", "running")
 _EVERY = (*_STOPPABLE, "pending", "shutting-down", "terminated")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a launch can ask for beyond the emulator's own arguments.
-
-    Attributes:
-        public: Give it a public address; None leaves that to the subnet.
-        hop_limit: Network hops that a metadata token may travel.
-        volume: Size, type and encryption of the root volume, as EC2 names them.
-
-    """
-
-    public: bool | None = None
-    hop_limit: int = 1
-    volume: dict[str, Any] = field(default_factory=dict)
-
-
-_options: ContextVar[Options | None] = ContextVar("options", default=None)
-
-
-@contextmanager
-def options(chosen: Options) -> Iterator[None]:
-    """Apply options to the launches inside the block."""
-    token = _options.set(chosen)
-    try:
-        yield
-    finally:
-        _options.reset(token)
-
-
 class Instances:
-    """Launches instances and answers their API calls."""
+    """Answers the API calls about instances."""
 
-    def __init__(self, settings: Settings, emulator: Emulator, addresses: Addresses) -> None:
+    def __init__(self, settings: Settings, emulator: Emulator, launcher: Launcher) -> None:
         self._settings = settings
         self._emulator = emulator
         self._ec2 = emulator.ec2
-        self._addresses = addresses
-        self._launch_record: Callable[..., list[Record]] = self._ec2._launch_instances_internal
+        self._launcher = launcher
         self._run_original: Handler = self._ec2._run_instances
         self._xml_original: Callable[[Record], str] = self._ec2._instance_xml
         self._matches_original: Callable[..., bool] = self._ec2._matches_filters
 
     def install(self) -> None:
         """Put this in the place of the emulator's own functions."""
-        self._ec2._launch_instances_internal = self.launch
         self._ec2._instance_xml = self._xml
         self._ec2._matches_filters = self._matches
 
@@ -113,92 +77,6 @@ class Instances:
             )
         return found
 
-    # The signature is the emulator's: RunInstances, fleets and launch templates all call it.
-    def launch(
-        self,
-        image_id: str,
-        instance_type: str,
-        subnet_id: str,
-        count: int,
-        key_name: str = "",
-        user_data: str = "",
-        sg_ids: list[str] | None = None,
-        requested_private_ip: str | None = None,
-        iam_profile: Record | None = None,
-    ) -> list[Record]:
-        """Record new instances in the state pending; the controller boots them.
-
-        Raises:
-            ApiError: An argument names something that is not there or does not fit.
-
-        """
-        self._check(image_id, instance_type, subnet_id, key_name, user_data, sg_ids)
-        subnet = self._ec2._subnets[subnet_id]
-        launched = []
-        with self._addresses.lock:
-            for index in range(count):
-                address = self._addresses.private(subnet, requested_private_ip or "")
-                [record] = self._launch_record(
-                    *(image_id, instance_type, subnet_id, 1, key_name, user_data, sg_ids),
-                    *(address, iam_profile),
-                )
-                self._complete(record, subnet, index)
-                launched.append(record)
-        return launched
-
-    def _complete(self, record: Record, subnet: Record, index: int) -> None:
-        chosen = _options.get() or Options()
-        wants = subnet.get("MapPublicIpOnLaunch") if chosen.public is None else chosen.public
-        record.update(
-            Architecture=catalog.IMAGES[record["ImageId"]].architecture,
-            AmiLaunchIndex=index,
-            HopLimit=chosen.hop_limit,
-            PublicIpAddress="",
-            PublicDnsName="",
-            _automatic="",
-            _wants_public=bool(wants),
-        )
-        record["Placement"]["AvailabilityZone"] = subnet["AvailabilityZone"]
-        for mapping in record["BlockDeviceMappings"]:
-            volume = self._ec2._volumes[mapping["Ebs"]["VolumeId"]]
-            volume.update(chosen.volume, AvailabilityZone=subnet["AvailabilityZone"])
-        set_state(record, "pending")
-        self._addresses.refresh(record)
-
-    def _check(
-        self,
-        image_id: str,
-        instance_type: str,
-        subnet_id: str,
-        key_name: str,
-        user_data: str,
-        groups: list[str] | None,
-    ) -> None:
-        catalog.check_launch(image_id, instance_type)
-        if key_name and key_name not in self._ec2._key_pairs:
-            raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
-        subnet = self._ec2._subnets.get(subnet_id)
-        if subnet is None:
-            raise ApiError(
-                "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
-            )
-        for group_id in groups or ():
-            group = self._ec2._security_groups.get(group_id)
-            if group is None:
-                raise ApiError(
-                    "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
-                )
-            if group["VpcId"] != subnet["VpcId"]:
-                raise ApiError(
-                    "InvalidParameter",
-                    f"Security group {group_id} and subnet {subnet_id} belong to different"
-                    " networks.",
-                )
-        if len(base64.b64decode(user_data or "")) > _USER_DATA_LIMIT:
-            raise ApiError(
-                "InvalidParameterValue", f"User data is limited to {_USER_DATA_LIMIT} bytes"
-            )
-
     def _run(self, parameters: Parameters) -> Response:
         flat = self._flattened(parameters)
         least, most = int(flat.get("MinCount", 1)), int(flat.get("MaxCount", 1))
@@ -207,7 +85,7 @@ class Instances:
                 "InvalidParameterCombination", "MinCount must be between 1 and MaxCount."
             )
         groups = self._ec2._parse_member_list(flat, "SecurityGroupId")
-        self._check(
+        self._launcher.check(
             flat.get("ImageId", ""),
             flat.setdefault("InstanceType", "m1.small"),
             flat.setdefault("SubnetId", self._ec2._DEFAULT_SUBNET_ID),
@@ -338,15 +216,3 @@ def _chosen(flat: dict[str, str]) -> Options:
         hop_limit=int(flat.get("MetadataOptions.HttpPutResponseHopLimit", 1)),
         volume=root_volume(volume),
     )
-
-
-def root_volume(ebs: dict[str, Any]) -> dict[str, Any]:
-    """Translate a block device mapping's Ebs part into fields of a volume record."""
-    volume: dict[str, Any] = {}
-    if "VolumeSize" in ebs:
-        volume["Size"] = int(ebs["VolumeSize"])
-    if "VolumeType" in ebs:
-        volume["VolumeType"] = ebs["VolumeType"]
-    if "Encrypted" in ebs:
-        volume["Encrypted"] = str(ebs["Encrypted"]).lower() == "true"
-    return volume
