@@ -97,7 +97,10 @@ class _Behavior:
 
     def _serialize(self, reply: Any) -> bytes:
         serialize = self._handler.response_serializer
-        return cast(bytes, serialize(reply) if serialize else reply)
+        serialized = serialize(reply) if serialize else reply
+        if not isinstance(serialized, bytes):
+            raise TypeError(f"the handler replied with {type(reply).__name__}, not with a message")
+        return serialized
 
 
 class _Call:

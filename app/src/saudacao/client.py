@@ -20,7 +20,7 @@ __all__ = ["DEADLINE", "Config", "ConfigError", "connect", "default_path", "expl
 VARIABLE = "SAUDACAO_CLIENT_CONFIG"
 TEXTS = ("endpoint", "server_name")
 # Words of the TLS failures that gRPC reports as UNAVAILABLE.
-TLS_WORDS = ("ssl", "certificate", "verification")
+TLS_WORDS = ("tls", "ssl", "certificate", "verification")
 FILES = ("ca_file", "certificate_file", "key_file")
 
 

@@ -43,7 +43,7 @@ class Log:
         """Write one line; `fields` follow the time, the level, the event and the release."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"time": now, "level": level, "event": event, "release": self.release} | fields
-        _write(self.descriptor, orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        _write(self.descriptor, _encode(line))
 
 
 class LogHandler(logging.Handler):

@@ -44,7 +44,7 @@ SHORT = len(PEOPLE) - 3
 
 
 def varied(given: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names given, then others without end; no name comes twice."""
+    """Yield the names given, then others without end, none of them twice."""
     yield from given
-    yield from PEOPLE
-    yield from (f"{PEOPLE[number % SHORT]} {number}" for number in itertools.count())
+    numbered = (f"{PEOPLE[number % SHORT]} {number}" for number in itertools.count())
+    yield from (name for name in itertools.chain(PEOPLE, numbered) if name not in given)

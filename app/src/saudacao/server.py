@@ -5,8 +5,10 @@ Signals: SIGTERM and SIGINT stop within SERVER_STOP_GRACE seconds, SIGUSR1 drain
 a drain back.
 """
 
+import contextlib
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -23,9 +25,17 @@ def main() -> None:
     # Threads inherit the mask of the thread that makes them, and importing grpc may make some:
     # this module imports nothing of grpc before main() has blocked the signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    _take_all_files()
     # The log is JSON; what grpc's core prints on its own is not. Read when grpc is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(_serve())
+
+
+def _take_all_files() -> None:
+    """Use as many files as the hard limit allows: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _serve() -> int:

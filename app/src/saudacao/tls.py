@@ -26,6 +26,7 @@ class Certificates:
         self._files = tuple(directory / name for name in ("ca.crt", "server.crt", "server.key"))
         self._log = log
         self._seen: Signature | None = None
+        self._complaint = ""
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials that require a client certificate; raises StartError (code 4)."""
@@ -51,13 +52,16 @@ class Certificates:
             self._refuse(error)
             return None
         self._seen = signature
+        self._complaint = ""
         self._log.info("certificates", message="new certificates are in use")
         return configuration
 
     def _refuse(self, error: Exception) -> None:
-        self._log.failure(
-            "certificates", message=f"new certificates are not used, the old ones stay: {error}"
-        )
+        """Say so once, not at every handshake."""
+        message = f"new certificates are not used, the old ones stay: {error}"
+        if message != self._complaint:
+            self._complaint = message
+            self._log.failure("certificates", message=message)
 
     def _signature(self) -> Signature:
         facts = [path.stat() for path in self._files]

@@ -1,0 +1,93 @@
+"""A service that does what handlers of users may do: block, fail, stream, abort."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+
+SERVICE = "trial.Trial"
+
+# What a caller must never read in a reply.
+SECRET = "secret of the handler"  # noqa: S105 - a marker, no credential
+
+
+class Trial:
+    """Handlers that exchange plain bytes."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.release = threading.Event()
+
+    def block(self, request: bytes, _: object) -> bytes:
+        """Wait until the test sets `release`."""
+        self.entered.release()
+        self.release.wait(30)
+        return request
+
+    def sleep(self, request: bytes, _: object) -> bytes:
+        self.entered.release()
+        time.sleep(float(request))
+        return request
+
+    def fail(self, *_: object) -> bytes:
+        raise RuntimeError(SECRET)
+
+    def leave(self, *_: object) -> bytes:
+        raise SystemExit(SECRET)
+
+    def half_fail(self, _: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_code(grpc.StatusCode.NOT_FOUND)
+        raise RuntimeError(SECRET)
+
+    def abort(self, _: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("x-own", "kept"),))
+        context.abort(grpc.StatusCode.NOT_FOUND, "there is no such thing")
+
+    def nothing(self, *_: object) -> None:
+        return None
+
+    def remark(self, request: bytes, _: object) -> bytes:
+        logging.getLogger("trial").warning("a remark")
+        return request
+
+    def count(self, request: bytes, _: object) -> Iterator[bytes]:
+        """Reply with 1, 2, ... up to the request; fail after the third."""
+        for number in range(int(request)):
+            if number == 3:
+                raise RuntimeError(SECRET)
+            yield str(number + 1).encode()
+
+    def join(self, requests: Iterator[bytes], _: object) -> bytes:
+        return b"+".join(requests)
+
+    def echo(self, requests: Iterator[bytes], _: object) -> Iterator[bytes]:
+        for request in requests:
+            if request == b"fail":
+                raise RuntimeError(SECRET)
+            yield request
+
+    def register(self, server: grpc.Server) -> tuple[str, ...]:
+        one, many = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+        handlers = {
+            "Block": one(self.block),
+            "Sleep": one(self.sleep),
+            "Fail": one(self.fail),
+            "Leave": one(self.leave),
+            "HalfFail": one(self.half_fail),
+            "Abort": one(self.abort),
+            "Nothing": one(self.nothing),
+            "Remark": one(self.remark),
+            "Count": many(self.count),
+            "Join": grpc.stream_unary_rpc_method_handler(self.join),
+            "Echo": grpc.stream_stream_rpc_method_handler(self.echo),
+        }
+        generic = grpc.method_handlers_generic_handler(SERVICE, handlers)
+        server.add_generic_rpc_handlers((generic,))
+        return (SERVICE,)
+
+
+def register(server: grpc.Server) -> tuple[str, ...]:
+    """The entry point for real processes."""
+    return Trial().register(server)
