@@ -167,12 +167,18 @@ def probe_summary(calls: Mapping[str, Result]) -> dict[str, Any]:
 
 
 def _running(status: Result | None) -> str:
+    """Return the release that a host sends new connections to, or what is wrong with it."""
     if status is None or status.get("unreachable"):
         return "nothing that could be asked"
     try:
-        return json.loads(status["stdout"])["release"] or "no release"
+        answer = json.loads(status["stdout"])
+        release = answer["release"]
+        state = answer["releases"][release]["state"] if release else ""
     except (KeyError, ValueError):
-        return "no grpc-switch"
+        return "no working grpc-switch"
+    if state != "active":
+        return f"{release} ({state})" if release else "no release"
+    return f"{release} (not confirmed)" if answer.get("provisional") else str(release)
 
 
 def _lines(result: Result | None) -> list[str]:
