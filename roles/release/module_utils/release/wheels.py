@@ -83,7 +83,8 @@ class Cache:
             if result.returncode != 0:
                 raise ReleaseError(
                     f"The wheels for {self.target.folder} could not be downloaded: "
-                    f"{result.stderr.strip()}"
+                    f"{result.stderr.strip()} Check this machine's network and pip's settings "
+                    "(pip config list), or lock other versions (make lock)."
                 )
             for path in Path(scratch).glob("*.whl"):
                 shutil.move(path, self.folder / path.name)
