@@ -49,15 +49,22 @@ class Environment:
     def run(
         self, program: str, *arguments: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of Ansible's programs with this inventory; its talk is in `stdout`."""
-        return subprocess.run(
-            [Path(sys.executable).parent / program, "-i", self.inventory, *arguments],
+        """Run one of Ansible's programs with this inventory."""
+        with self.start(program, *arguments, **environment) as process:
+            said, warned = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, said, warned)
+
+    def start(self, program: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start one of Ansible's programs in a process group of its own."""
+        path = Path(sys.executable).parent / program
+        return subprocess.Popen(
+            [str(path), "-i", str(self.inventory), *arguments],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "COLUMNS": "10000", **environment},
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
+            start_new_session=True,
         )
 
     def play(self, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:

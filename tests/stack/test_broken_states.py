@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +93,18 @@ class Stack:
     def until_event(self, name: str, status: str) -> None:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            for item in self.api.describe_stack_events(StackName=self.name)["StackEvents"]:
+            for item in self.events():
                 if (item["LogicalResourceId"], item["ResourceStatus"]) == (name, status):
                     return
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise AssertionError(f"{name} did not become {status}")
+
+    def events(self) -> list[dict[str, Any]]:
+        try:
+            answer = self.api.describe_stack_events(StackName=self.name)
+        except self.api.exceptions.ClientError:
+            return []
+        return list(answer["StackEvents"])
 
     def held(self, name: str) -> str:
         """Return the physical id of a resource that the stack has made."""
@@ -210,6 +219,37 @@ def test_a_run_that_is_still_at_work_is_waited_for(
     code, said = deploy(environment, template(**GOOD))
     assert (code, "An earlier run is still at work" in said) == (0, True)
     assert stack.status() == "CREATE_COMPLETE"
+
+
+def test_a_run_that_is_interrupted_is_carried_on_by_the_next(
+    environment: Environment, stack: Stack, template: Callable[..., Path]
+) -> None:
+    path = template(**GOOD, Host=host("t3.micro"))
+    options = json.dumps({"name": environment.deployment, "template": str(path)})
+    command = ["localhost", "-m", "stack_deploy", "-a", options]
+    with environment.start("ansible", *command, PYTHONUNBUFFERED="1") as process:
+        stack.until_event("Firewall", "CREATE_COMPLETE")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+    assert process.returncode != 0
+    code, _ = deploy(environment, path)
+    assert (code, stack.status()) == (0, "CREATE_COMPLETE")
+
+
+def test_an_api_elsewhere_needs_the_name_as_confirmation(
+    environment: Environment, stack: Stack, template: Callable[..., Path]
+) -> None:
+    deploy(environment, template(**GOOD))
+    aws = {"endpoint_url": "http://aws.example", "region": "us-east-1"}
+    aws |= {"access_key": "a", "secret_key": "b"}
+    codes = []
+    for confirm in ("", "another", stack.name):
+        options = json.dumps({"name": stack.name, "confirm": confirm, "aws": aws})
+        command = ["localhost", "-m", "stack_delete", "-a", options]
+        proxied = environment.run("ansible", *command, HTTP_PROXY=environment.cloud.endpoint)
+        codes.append((proxied.returncode == 0, stack.status()))
+    kept = (False, "CREATE_COMPLETE")
+    assert codes == [kept, kept, (True, "DELETE_COMPLETE")]
 
 
 def test_a_rollback_that_failed_is_removed_and_the_stack_made_anew(
