@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from localcloud import cloud, daemon, engine
+from localcloud import cloud, engine
 from localcloud.errors import LocalCloudError
 from localcloud.settings import Settings, read
 
@@ -76,15 +76,6 @@ def console(settings: Settings, instance: str) -> None:
 def purge(settings: Settings) -> None:
     """Stop all clouds of this machine; remove their storage, image and cache."""
     cloud.purge(settings, _say)
-
-
-@main.command("daemon", hidden=True)
-@click.argument("image_name")
-@click.pass_obj
-def run_daemon(settings: Settings, image_name: str) -> None:
-    """Serve in the foreground; up starts this in the background."""
-    with cloud.holding_daemon_lock(settings):
-        daemon.run(settings, image_name)
 
 
 main(prog_name="localcloud")

@@ -62,24 +62,15 @@ def _operation(settings: Settings) -> contextlib.AbstractContextManager[None]:
     return exclusive(RUN_ROOT / f"{settings.name}.lock")
 
 
-def holding_daemon_lock(settings: Settings) -> contextlib.AbstractContextManager[None]:
-    """Mark this process as the cloud's daemon for as long as it lives."""
-    return exclusive(_daemon_lock(settings))
-
-
-def _daemon_lock(settings: Settings) -> Path:
-    return settings.run_directory / "daemon.lock"
-
-
 def daemon_pid(settings: Settings) -> int | None:
     """Return the process id of the cloud's daemon, or None when it does not live."""
     try:
-        with _daemon_lock(settings).open() as handle:
+        with settings.daemon_lock.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        return int(_daemon_lock(settings).read_text() or 0) or None
+        return int(settings.daemon_lock.read_text() or 0) or None
     return None
 
 
@@ -176,14 +167,15 @@ def _start(settings: Settings, progress: Progress) -> None:
 
 
 def _spawn(settings: Settings, image_name: str) -> "subprocess.Popen[bytes]":
+    search = (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
     environment = {
         **os.environ,
         **{f"LOCALCLOUD_{key.upper()}": str(value) for key, value in asdict(settings).items()},
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": os.pathsep.join(filter(None, search)),
     }
     with (settings.run_directory / "log").open("wb") as log:
         return subprocess.Popen(
-            (sys.executable, "-m", "localcloud", "daemon", image_name),
+            (sys.executable, "-m", "localcloud.daemon", image_name),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

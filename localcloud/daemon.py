@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypercorn.config import Config
 from localcloud import cloudformation, network, seams
 from localcloud.addresses import Addresses
 from localcloud.catalog import Catalog
+from localcloud.commands import exclusive
 from localcloud.controller import Controller
 from localcloud.groups import SecurityGroups
 from localcloud.instances import Instances
@@ -20,7 +22,7 @@ from localcloud.keys import KeyPairs
 from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
 from localcloud.records import ApiError, Handler, Parameters, Response
-from localcloud.settings import METADATA_ADDRESS, Settings
+from localcloud.settings import METADATA_ADDRESS, Settings, read
 
 logger = logging.getLogger("localcloud")
 _METADATA_PORT = 80
@@ -94,3 +96,9 @@ async def _serve(application: Any, configuration: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     logger.info("pid %d serves %s", os.getpid(), ", ".join(configuration.bind))
     await serve(application, configuration, shutdown_trigger=stop.wait)
+
+
+if __name__ == "__main__":
+    chosen = read(os.environ)
+    with exclusive(chosen.daemon_lock):
+        run(chosen, sys.argv[1])

@@ -89,6 +89,11 @@ class Settings:
         """Log, locks, state and consoles; gone after a reboot."""
         return RUN_ROOT / self.name
 
+    @property
+    def daemon_lock(self) -> Path:
+        """File that the cloud's daemon has locked for as long as it lives; names its process."""
+        return self.run_directory / "daemon.lock"
+
     def namespace(self, instance_id: str) -> str:
         """Name of a host's network namespace."""
         return f"{self.router}-{instance_id}"
