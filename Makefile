@@ -34,11 +34,10 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 	ansible-playbook site.yml
 	$(SAY) "Calling the service: saudacao-client Leonardo"
 	saudacao-client Leonardo
-	printf '%s\n' '' 'Next:' \
-	    '  source .venv/bin/activate           # then everything below works as typed' \
-	    '  saudacao-client Maria João          # call it yourself' \
-	    '  ansible-playbook site.yml           # a second run changes nothing' \
-	    '  ansible-playbook teardown.yml       # remove the deployment; make local-down ends the cloud'
+	printf '%s\n' '' 'Next, after "source .venv/bin/activate":' \
+	    '  saudacao-client Maria João      # call it yourself' \
+	    '  ansible-playbook site.yml       # a second run changes nothing' \
+	    '  ansible-playbook teardown.yml   # remove the deployment; "make local-down" ends the cloud'
 
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
 	@pytest

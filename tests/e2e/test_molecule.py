@@ -1,0 +1,31 @@
+"""`molecule test`, exactly as typed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+ACTIONS = ("syntax", "create", "converge", "idempotence", "verify", "destroy")
+
+
+def test_every_action_of_the_default_scenario_succeeds() -> None:
+    """The real playbooks, from an empty cloud of the scenario's own to its end."""
+    binaries = Path(sys.executable).parent
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("LOCALCLOUD_")}
+    result = subprocess.run(
+        [binaries / "molecule", "test"],
+        cwd=ROOT,
+        env=clean | {"PATH": f"{binaries}:{os.environ['PATH']}", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
+    assert result.returncode == 0, plain[-8000:]
+    for action in ACTIONS:
+        assert f"{action}: Executed: Successful" in plain
