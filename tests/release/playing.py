@@ -1,4 +1,4 @@
-"""Runs one role on localhost, as a playbook would."""
+"""Runs a role or a playbook on localhost."""
 
 import json
 import os
@@ -13,26 +13,28 @@ LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.ex
 
 
 def play(
-    role: str,
+    played: str | Path,
     variables: Mapping[str, object],
     *options: str,
     folder: Path,
     expect: int = 0,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a role with variables and ansible-playbook's options; return what was printed.
+    """Run a role (by its name) or a playbook (by its path); return what was printed.
 
-    The playbook is written to `folder`. The exit code must be `expect`.
+    What is needed beside is written to `folder`. The exit code must be `expect`.
     """
-    playbook = folder / f"{role}.yml"
-    plays = [{"hosts": "localhost", "gather_facts": False, "roles": [role]}]
-    playbook.write_text(json.dumps(plays))
+    if isinstance(played, str):
+        plays = [{"hosts": "localhost", "gather_facts": False, "roles": [played]}]
+        played = folder / f"{played}.yml"
+        played.write_text(json.dumps(plays))
     inventory = folder / "inventory.yml"
-    inventory.write_text(json.dumps({"all": {"hosts": {"localhost": LOCALHOST}}}))
+    groups = {"hosts": {"localhost": LOCALHOST}, "children": {"grpc_servers": {}}}
+    inventory.write_text(json.dumps({"all": groups}))
     command: list[str | Path] = [Path(sys.executable).with_name("ansible-playbook"), *options]
     command += ["--inventory", inventory, "--extra-vars", json.dumps(variables)]
     result = subprocess.run(
-        [*command, playbook],
+        [*command, played],
         env={
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
