@@ -34,7 +34,7 @@ def python(tmp_path: Path) -> Path:
 
 
 def call(python: Path, config: Path, *numbers: str) -> subprocess.CompletedProcess[str]:
-    command = [python, "-m", "sums.client", config, *numbers]
+    command = [str(python), "-m", "sums.client", str(config), *numbers]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=30, cwd=config.parent
     )
