@@ -38,6 +38,7 @@ def play(
         env={
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
             "ANSIBLE_NOCOLOR": "1",
             **(environment or {}),
         },

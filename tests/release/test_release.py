@@ -160,6 +160,13 @@ def test_old_archives_go_with_their_records(machine: Machine) -> None:
     assert len(list(machine.releases.iterdir())) == 4
 
 
+def test_what_an_interrupted_run_left_is_removed(machine: Machine) -> None:
+    (machine.releases / "1.2.3-0123456789ab.tar.partial").write_bytes(b"half")
+    machine.run(settings={"SERVER_MAX_WORKERS": 8})
+    assert {path.suffix for path in machine.releases.iterdir()} == {".tar", ".json"}
+    assert {path.stat().st_mode & 0o777 for path in machine.archives()} == {0o600}
+
+
 def test_arm_hosts_get_wheels_for_arm(machine: Machine) -> None:
     machine.run(architecture="arm64")
     archive = machine.archives()[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,6 +56,8 @@ class Store:
             _write(self.path(record.id), data)
         text = json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"
         _write(self.path(record.id).with_suffix(".json"), text.encode())
+        for interrupted in self.folder.glob("*.partial"):
+            interrupted.unlink()
         for archive in self._archives()[self.keep :]:
             if archive != self.path(record.id):
                 archive.unlink()
@@ -79,8 +80,10 @@ def _record(path: Path) -> Record | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.touch(mode=0o600)
+    with partial.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    partial.replace(path)
