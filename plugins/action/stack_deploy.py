@@ -17,6 +17,8 @@ from plugins.module_utils.stack_recovery import BROKEN, Repair
 from plugins.modules.stack_deploy import DOCUMENTATION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 
@@ -38,7 +40,7 @@ class ActionModule(AwsAction):
 
 
 class _Deployment:
-    def __init__(self, cloud: Cloud, options: dict[str, Any], say: Any) -> None:
+    def __init__(self, cloud: Cloud, options: dict[str, Any], say: Callable[[str], None]) -> None:
         self._cloudformation = cloud.cloudformation
         self._options = options
         self._name: str = options["name"]

@@ -88,7 +88,7 @@ class InventoryModule(AWSInventoryBase):
         try:
             outputs, instances = self._read(name)
         except (*AwsError, AnsibleBotocoreError) as error:
-            raise AnsibleParserError(explain(error, self.get_option("endpoint_url"))) from error
+            raise AnsibleParserError(explain(error, self.get_option("endpoint_url"))) from None
         self._add_variables(name, outputs, self._aws(loader.load_from_file(path, cache="none")))
         for instance in instances:
             self._add_instance(instance)

@@ -145,26 +145,25 @@ class Preflight:
 
     def _check_limit(self) -> None:
         limit = self._wish.instance_limit
-        alive: list[FilterTypeDef] = [
-            {"Name": "instance-state-name", "Values": ["pending", "running"]}
-        ]
-        pages = self._cloud.ec2.get_paginator("describe_instances").paginate(Filters=alive)
-        running = (
-            [
-                instance["InstanceId"]
-                for page in pages
-                for reservation in page["Reservations"]
-                for instance in reservation["Instances"]
-            ]
-            if limit
-            else []
-        )
+        running = self._running() if limit else []
         if len(running) >= limit > 0:
             raise StackError(
                 f"{len(running)} instances are running in {self._cloud.region} and this account "
                 f"may have {limit}: no other was launched. End one of them with: "
                 f"aws ec2 terminate-instances --instance-ids ... ({', '.join(running)})"
             )
+
+    def _running(self) -> list[str]:
+        alive: list[FilterTypeDef] = [
+            {"Name": "instance-state-name", "Values": ["pending", "running"]}
+        ]
+        pages = self._cloud.ec2.get_paginator("describe_instances").paginate(Filters=alive)
+        return [
+            instance["InstanceId"]
+            for page in pages
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        ]
 
     def _check_launch(self, image: str) -> None:
         wish = self._wish

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -34,8 +33,8 @@ def load(text: str) -> dict[str, Any]:
 
 def descriptions(template: str | Mapping[str, Any]) -> dict[str, str]:
     """Map each logical id to its plain-words description, or to itself when it has none."""
-    parsed = load(template) if isinstance(template, str) else json.loads(json.dumps(template))
-    resources: dict[str, Any] = parsed.get("Resources", {})
+    parsed = load(template) if isinstance(template, str) else template
+    resources: Mapping[str, Any] = parsed.get("Resources", {})
     return {
         name: str(resource.get("Metadata", {}).get("Description", name))
         for name, resource in resources.items()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleParserError
@@ -13,9 +14,7 @@ from ansible.plugins.loader import init_plugin_loader, inventory_loader
 
 from tests.plugins.stubs import WHEN, answers, new_cloud, stack
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 MISSING = ("describe_stacks", "ValidationError: Stack with id demo does not exist")
 CONFIG = """
 plugin: cloudformation_stack
@@ -30,7 +29,7 @@ secret_key: b
 @pytest.fixture(scope="module", autouse=True)
 def _plugins() -> None:
     init_plugin_loader()
-    inventory_loader.add_directory("plugins/inventory")
+    inventory_loader.add_directory(str(ROOT / "plugins" / "inventory"))
 
 
 @pytest.fixture(autouse=True)
