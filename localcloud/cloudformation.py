@@ -188,6 +188,7 @@ def install(
         handlers = provisioners._RESOURCE_HANDLERS.get(name, {})
         for action in {"create", "update", "delete"} & set(handlers):
             handlers[action] = _then(kick, handlers[action])
+    _name_profiles(emulator)
     waits = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in types or waits(name)
 
@@ -200,3 +201,22 @@ def _then(kick: Callable[[], None], action: Callable[..., Any]) -> Callable[...,
             kick()
 
     return followed
+
+
+def _name_profiles(emulator: Emulator) -> None:
+    """Let Ref of an instance profile be its name; the emulator shows the ARN."""
+    handlers = emulator.provisioners._RESOURCE_HANDLERS["AWS::IAM::InstanceProfile"]
+    create, update, delete = (handlers[action] for action in ("create", "update", "delete"))
+
+    def named(made: Made) -> Made:
+        arn, attributes = made
+        return arn.rpartition("/")[2], attributes
+
+    def arn(name: str) -> str:
+        return str(emulator.iam._instance_profiles.get(name, {}).get("Arn", name))
+
+    handlers.update(
+        create=lambda *arguments: named(create(*arguments)),
+        update=lambda name, *arguments: named(update(arn(name), *arguments)),
+        delete=lambda name, *arguments: delete(arn(name), *arguments),
+    )

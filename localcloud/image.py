@@ -115,7 +115,7 @@ def purge() -> None:
     """
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         mounted = Path(line.split()[1])
-        if STORAGE_ROOT in mounted.parents:
+        if STORAGE_ROOT in mounted.parents and mounted.is_mount():
             run("umount", str(mounted))
     for folder in (STORAGE_ROOT, CACHE_ROOT, RUN_ROOT):
         if folder.exists():

@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml", "_tags"),
         *("_terminate_instances", "_volumes", "_vpcs", "_xml"),
     ),
+    "ministack.services.iam": ("_instance_profiles",),
     "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
@@ -44,6 +45,7 @@ class Emulator:
         app: The server; its attribute app is the ASGI application.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
+        iam: Roles and instance profiles.
         ssm: Parameters.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
@@ -53,6 +55,7 @@ class Emulator:
     app: Any
     responses: Any
     ec2: Any
+    iam: Any
     ssm: Any
     provisioners: Any
     stacks: Any

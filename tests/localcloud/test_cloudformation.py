@@ -33,12 +33,16 @@ class Stack:
 
     def create(self, **values: str) -> str:
         given = parameters(Operator=self.operator, **values)
-        self.client.create_stack(StackName=NAME, TemplateBody=TEMPLATE, Parameters=given)
+        self.client.create_stack(
+            StackName=NAME, TemplateBody=TEMPLATE, Parameters=given, Capabilities=["CAPABILITY_IAM"]
+        )
         return self.settled()
 
     def update(self, **values: str) -> str:
         given = parameters(Operator=self.operator, **values)
-        self.client.update_stack(StackName=NAME, TemplateBody=TEMPLATE, Parameters=given)
+        self.client.update_stack(
+            StackName=NAME, TemplateBody=TEMPLATE, Parameters=given, Capabilities=["CAPABILITY_IAM"]
+        )
         return self.settled()
 
     def status(self) -> str:
@@ -73,6 +77,7 @@ class Stack:
             ChangeSetName="look",
             ChangeSetType=kind,
             TemplateBody=TEMPLATE,
+            Capabilities=["CAPABILITY_IAM"],
             Parameters=parameters(Operator=self.operator, **values),
         )
         until(lambda: self.change_set()["Status"] in ("CREATE_COMPLETE", "FAILED"), "it is there")
@@ -134,6 +139,15 @@ def test_every_resource_carries_the_tags_of_its_stack(stack: Stack, ec2: "EC2Cli
         found = {tag["Key"]: tag["Value"] for tag in tags}
         assert found["aws:cloudformation:stack-name"] == NAME
         assert found["aws:cloudformation:logical-id"] == logical_id
+
+
+def test_ref_of_an_instance_profile_is_its_name_and_the_host_has_it(
+    stack: Stack, ec2: "EC2Client"
+) -> None:
+    shown = stack.outputs()
+    assert ":" not in shown["Profile"]
+    arn = describe(ec2, shown["Id"])["IamInstanceProfile"]["Arn"]
+    assert arn.endswith(f"/{shown['Profile']}")
 
 
 def test_an_update_that_changes_nothing_is_refused_as_on_aws(stack: Stack) -> None:

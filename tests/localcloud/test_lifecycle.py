@@ -203,6 +203,8 @@ def foreign(breakable: Cloud, tmp_path: Path) -> Iterator[None]:
     output(
         *("podman", "--runtime", runtime(), "run", "--detach", "--name", FOREIGN),
         *("--network", "none", "--label", f"localcloud={breakable.name}"),
+        # Limits that a nested machine lets root set.
+        *("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096"),
         *("--rootfs", str(tmp_path), "/bin/sleep", "600"),
     )
     output("ip", "netns", "add", FOREIGN)
@@ -215,9 +217,12 @@ def foreign(breakable: Cloud, tmp_path: Path) -> Iterator[None]:
 
 def neighbourhood() -> tuple[str, ...]:
     return (
-        output("podman", "ps", "--all", "--format", "{{.ID}} {{.Names}} {{.State}}"),
+        output(
+            "podman", "inspect", "--format", "{{.Id}} {{.State.Status}} {{.State.Pid}}", FOREIGN
+        ),
         output("podman", "network", "ls"),
-        output("nft", "list", "ruleset"),
+        output("nft", "list", "table", "inet", "foreign"),
+        str("localcloud" in output("nft", "list", "tables")),
         output("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter"),
         str(FOREIGN in output("ip", "netns", "list")),
     )
@@ -233,3 +238,35 @@ def test_what_others_run_here_is_not_touched(breakable: Cloud) -> None:
     breakable.command("up")
     breakable.command("down")
     assert neighbourhood() == before
+
+
+PURGE = """
+    set -e
+    for folder in /run /var/lib /var/cache; do mount -t tmpfs none $folder; done
+    mkdir -p /var/lib/containers /var/cache/localcloud "$1/etc/networks"
+    cp -r /etc/containers/. "$1/etc"
+    mount --bind "$1/etc" /etc/containers
+    touch /var/lib/containers/mine /var/cache/localcloud/old.tar /etc/containers/networks/mine
+    "$2" -c 'import sys; from localcloud import engine; engine.podman("import", *sys.argv[1:])' \
+        "$1/image.tar" localhost/any:1
+    test -d /var/lib/localcloud/storage/overlay
+    "$2" -m localcloud purge
+    ls -d /run/localcloud /var/lib/localcloud /var/cache/localcloud || true
+    ls /var/lib/containers/mine /etc/containers/networks/mine
+"""
+
+
+def test_purge_removes_storage_and_cache_and_nothing_of_podmans_own(tmp_path: Path) -> None:
+    """In a mount namespace of its own, so that the other clouds of this machine live on."""
+    output("tar", "--create", "--file", str(tmp_path / "image.tar"), "--files-from", "/dev/null")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", PURGE, "sh", str(tmp_path), sys.executable],
+        cwd=ROOT,
+        env={**os.environ, "LOCALCLOUD_NAME": "nobody"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["/etc/containers/networks/mine", "/var/lib/containers/mine"]
+    assert "/localcloud" not in done.stdout.replace("localhost/localcloud", "")
