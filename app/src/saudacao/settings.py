@@ -1,6 +1,5 @@
 """The server's settings, read once from the environment (SERVER_...)."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import Self
@@ -91,6 +90,8 @@ def _refuse_unknown_keys() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for key in sorted(os.environ):
         if key.startswith(PREFIX) and key not in known:
+            import difflib  # for this message only: a start without it is quicker
+
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
             raise StartError(
