@@ -16,6 +16,8 @@ HOSTILE: dict[str, object] = {
     "SERVER_A=B": "1",
     "SERVER_PORT": 50051,
     "SERVER_RELEASE": "other",
+    "SERVER_PLAINTEXT": True,
+    "SERVER_TLS_DIRECTORY": "/srv/evil",
     "SERVER_NAME": "one\nLD_PRELOAD=/srv/evil.so",
     "SERVER_RETURN": "one\rtwo",
     "SERVER_NULL": "one\0two",

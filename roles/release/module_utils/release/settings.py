@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from . import ReleaseError
 
 _KEY = re.compile(r"SERVER_[A-Z_]+")
-_SET_BY_THE_HOST = {"SERVER_PORT", "SERVER_RELEASE"}
+_SET_BY_THE_HOST = "each host sets this key itself, for each release"
+_REFUSED = {
+    "SERVER_PLAINTEXT": "what is deployed speaks mutual TLS only",
+    "SERVER_PORT": _SET_BY_THE_HOST,
+    "SERVER_RELEASE": _SET_BY_THE_HOST,
+    "SERVER_TLS_DIRECTORY": _SET_BY_THE_HOST,
+}
 _ESCAPED = str.maketrans({character: f"\\{character}" for character in '"\\`$'})
 
 
@@ -16,8 +22,8 @@ def checked(settings: Mapping[str, object]) -> dict[str, str]:
     """Return the settings as text, sorted by key; true and false become `true` and `false`.
 
     Raises ReleaseError, naming key and value, on a key that is not SERVER_ and capitals, on one
-    that each host sets itself, and on a value that is no number, truth value or line of
-    printable text.
+    that a host sets itself or that would turn TLS off, and on a value that is no number, truth
+    value or line of printable text.
     """
     return {key: _text(key, settings[key]) for key in sorted(settings)}
 
@@ -30,8 +36,8 @@ def environment_file(settings: Mapping[str, str]) -> str:
 def _text(key: str, value: object) -> str:
     if not _KEY.fullmatch(key):
         raise _refusal(key, value, "a key is SERVER_ and capitals or underscores")
-    if key in _SET_BY_THE_HOST:
-        raise _refusal(key, value, "each host sets this key itself, for each release")
+    if key in _REFUSED:
+        raise _refusal(key, value, _REFUSED[key])
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
