@@ -11,7 +11,7 @@ from tests.e2e.environment import Environment
 # In the order of a first run: each is interrupted by the run that gets there first.
 STAGES = {
     "Create or update the stack": signal.SIGINT,
-    "Keep the certificates": signal.SIGINT,
+    "certificates : Sign the certificate": signal.SIGINT,
     "Build the release": signal.SIGKILL,
     "Install the packages": signal.SIGINT,
     "Install the release from its archive": signal.SIGKILL,
