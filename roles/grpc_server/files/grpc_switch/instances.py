@@ -72,11 +72,13 @@ class Instances:
         write_atomically(self._environment(release), settings)
         unit = self.config.unit(release)
         run("systemctl", "reset-failed", unit, check=False)
+        self._take_in_changed_units(unit)
         try:
             run("systemctl", "start", unit)
         except RefusedError as error:
+            reason = str(error).partition("\n")[0]
             raise RefusedError(
-                f"release {release} did not start: {error}. Its log: journalctl -u {unit}"
+                f"release {release} did not start: {reason} Its log: journalctl -u {unit}"
             ) from error
 
     def resume(self, release: str) -> int | None:
@@ -145,6 +147,11 @@ class Instances:
                 f"release {release} does not answer on port {port}: {error}."
                 f" Its log: journalctl -u {unit}"
             ) from error
+
+    def _take_in_changed_units(self, unit: str) -> None:
+        stale = run("systemctl", "show", unit, "--property=NeedDaemonReload", "--value")
+        if stale.strip() == "yes":
+            run("systemctl", "daemon-reload")
 
     def _environment(self, release: str) -> Path:
         return self.config.instances / f"{release}.env"

@@ -41,9 +41,9 @@ def _releases(config: Config) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "version": description.get("version"),
-            "port": instances.port(name),
             "enabled": name in enabled,
             **_unit(units.get(name, {})),
+            "port": instances.port(name) if name in units else None,
         }
         for name, description in Releases(config).installed().items()
     }

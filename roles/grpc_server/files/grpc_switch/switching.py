@@ -71,13 +71,19 @@ class Switch:
             mapping.write(self.config, replace(record, confirm_by=None))
             run("systemctl", "stop", "--no-block", self.config.watch_unit)
         self.reconcile()
-        return {**_answer(record.provisional, record), "removed": self._remove_old()}
+        answer = _answer(record.provisional, mapping.read(self.config))
+        return {**answer, "removed": self._remove_old()}
 
     def back(self) -> dict[str, Any]:
-        """Undo a provisional switch, or return to the release before the confirmed one."""
+        """Undo a provisional switch, or return to the release before the confirmed one.
+
+        Undoing stops the release at once, since somebody found it bad; a confirmed one may finish
+        its calls.
+        """
         record = mapping.read(self.config)
         if record.provisional:
             self._undo(record)
+            self.instances.stop(record.release or "")
             run("systemctl", "stop", "--no-block", self.config.watch_unit)
         elif record.previous:
             target = record.previous[0]
@@ -167,9 +173,9 @@ class Switch:
             raise
 
     def _undo(self, record: Record) -> None:
-        """Map back to the previous release, which still serves, and stop the one in use.
+        """Map back to the previous release, which still serves; without one the host is empty.
 
-        Without a previous one the host is empty again.
+        The other one still runs: `reconcile` lets it end its calls, or the caller stops it.
         """
         target = next(iter(record.previous), None)
         former = Record()
@@ -179,8 +185,6 @@ class Switch:
             self.instances.enable(target)
         mapping.write(self.config, former)
         mapping.load(self.config)
-        if record.release is not None:
-            self.instances.stop(record.release)
 
     def _running(self) -> list[str]:
         states = self.instances.loaded()

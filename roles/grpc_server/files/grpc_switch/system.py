@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -71,7 +71,8 @@ def write_atomically(
     except OSError as error:
         raise RefusedError(f"{path} could not be written: {error}") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""Installing releases on a real host, also when the disk is full or the power goes."""
+
+import pytest
+
+from tests.grpc_server import archives
+from tests.grpc_server.conftest import Deployment
+
+RELEASES = "/opt/saudacao/releases"
+
+
+def test_an_installed_release_is_not_installed_again(deployment: Deployment, second: str) -> None:
+    archive = deployment.archive.with_name(f"{second}.tar")
+    deployment.host.copy(archive)
+    answer = deployment.host.ask("install", f"/opt/saudacao/incoming/{archive.name}")
+    assert answer == {"changed": False, "release": second}
+    assert deployment.host.run("ls /opt/saudacao/incoming").stdout == ""
+
+
+def test_a_half_installed_release_is_finished_by_the_next_run(deployment: Deployment) -> None:
+    archive = archives.broken(deployment.archive, "0.4.0-half", archives.EXITS)
+    deployment.host.run(f"mkdir -p {RELEASES}/0.4.0-half/venv; touch {RELEASES}/0.4.0-half/venv/x")
+    assert "0.4.0-half" not in deployment.host.ask("status")["releases"]
+    assert deployment.host.install(archive) == "0.4.0-half"
+    assert deployment.host.run(f"ls {RELEASES}/0.4.0-half/venv/x", check=False).stdout == ""
+
+
+def test_a_full_disk_leaves_no_trace_of_the_release(deployment: Deployment) -> None:
+    archive = archives.broken(deployment.archive, "0.4.0-full", archives.EXITS)
+    deployment.host.copy(archive)
+    small = f"mount -t tmpfs -o size=512k tmpfs {RELEASES}"
+    deployment.host.run(small)
+    try:
+        refusal = deployment.host.refusal("install", f"/opt/saudacao/incoming/{archive.name}")
+        assert "not enough room" in refusal
+    finally:
+        deployment.host.run(f"umount {RELEASES}")
+    assert deployment.host.run(f"ls -d {RELEASES}/0.4.0-full", check=False).stdout == ""
+    assert deployment.host.install(archive) == "0.4.0-full"
+
+
+def test_wheels_that_are_not_what_the_release_names_are_refused(deployment: Deployment) -> None:
+    files = archives.contents(archives.broken(deployment.archive, "0.4.0-forged", archives.EXITS))
+    files["requirements.txt"] = b"saudacao==0.0.1 --hash=sha256:" + b"0" * 64
+    archive = archives.write(deployment.archive.with_name("0.4.0-forged.tar"), files)
+    deployment.host.copy(archive)
+    refusal = deployment.host.refusal("install", f"/opt/saudacao/incoming/{archive.name}")
+    assert "DO NOT MATCH THE HASHES" in refusal
+    assert deployment.host.run(f"ls -d {RELEASES}/0.4.0-forged", check=False).stdout == ""
+
+
+def test_old_releases_go_and_those_in_use_stay(deployment: Deployment, second: str) -> None:
+    host = deployment.host
+    for number in range(6):
+        host.install(archives.broken(deployment.archive, f"0.5.{number}-old", archives.EXITS))
+    host.ask("switch", second)
+    removed = host.ask("confirm", second)["removed"]
+    kept = host.ask("status")["releases"]
+    assert len(kept) == 5
+    assert {second, deployment.release} <= set(kept)
+    assert removed
+
+
+@pytest.mark.parametrize("name", ["../0.4.0-evil", "0.4.0/evil"])
+def test_a_release_cannot_name_a_folder_outside(deployment: Deployment, name: str) -> None:
+    assert "is not a release" in deployment.host.refusal("switch", f"'{name}'")

@@ -1,0 +1,80 @@
+"""Switching between releases on a real host, seen by a client that calls all the time."""
+
+import socket
+
+import pytest
+
+from tests.grpc_server import archives
+from tests.grpc_server.calling import call_once, calling
+from tests.grpc_server.conftest import Deployment
+from tests.grpc_server.host import wait_for
+
+BROKEN = {
+    "exits at start": (archives.EXITS, "did not start"),
+    "is never ready": (archives.NEVER_READY, "did not start"),
+    "fails its check": (archives.READY_BUT_DEAF, "does not answer"),
+}
+
+
+def test_three_switches_lose_no_call(deployment: Deployment, second: str) -> None:
+    host, first = deployment.host, deployment.release
+    with calling(deployment.client) as calls:
+        for release, old in ((second, first), (first, second), (second, first)):
+            host.ask("switch", release)
+            host.ask("confirm", release)
+            wait_for(lambda old=old: host.state(old) != "active", "the old release has ended")
+    assert calls.lost == []
+    assert calls.total > 300
+    assert calls.releases == {first, second}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_release_that_cannot_serve_touches_nothing(deployment: Deployment, fault: str) -> None:
+    source, reason = BROKEN[fault]
+    host, name = deployment.host, f"0.3.0-{fault.replace(' ', '-')}"
+    bad = host.install(archives.broken(deployment.archive, name, source))
+    before = host.run("cat /etc/saudacao/active.nft").stdout
+    with calling(deployment.client) as calls:
+        assert reason in host.refusal("switch", bad)
+    assert calls.lost == []
+    assert host.run("cat /etc/saudacao/active.nft").stdout == before
+    assert host.state(bad) == "inactive"
+    assert host.ask("status")["settled"] is True
+
+
+def test_back_undoes_a_provisional_switch_at_once(deployment: Deployment, second: str) -> None:
+    deployment.host.ask("switch", second)
+    assert deployment.host.ask("back")["release"] == deployment.release
+    assert deployment.host.state(second) == "inactive"
+    assert call_once(deployment.client) == "Olá, Leonardo!"
+
+
+def test_back_after_a_confirmation_loses_no_call(deployment: Deployment, second: str) -> None:
+    with calling(deployment.client) as calls:
+        deployment.host.ask("switch", second)
+        deployment.host.ask("confirm", second)
+        assert deployment.host.ask("back")["release"] == deployment.release
+        wait_for(lambda: deployment.host.state(second) != "active", "the other has ended")
+    assert calls.lost == []
+    assert deployment.host.ask("back")["release"] == second
+
+
+def test_a_switch_that_nobody_confirms_undoes_itself(deployment: Deployment, second: str) -> None:
+    deployment.host.ask("switch", second, "--confirm-within", 2)
+    with calling(deployment.client) as calls:
+        wait_for(lambda: deployment.host.ask("status")["settled"], "the host has gone back")
+    assert calls.lost == []
+    assert deployment.host.ask("status")["release"] == deployment.release
+    assert "not in use" in deployment.host.refusal("confirm", second)
+
+
+def test_nobody_outside_reaches_a_release_but_through_the_map(deployment: Deployment) -> None:
+    port = deployment.host.ask("status")["release_port"]
+    with pytest.raises(TimeoutError):
+        socket.create_connection((deployment.host.address, port), timeout=1)
+
+
+def test_a_release_that_is_not_here_is_refused_by_naming_those_that_are(
+    deployment: Deployment,
+) -> None:
+    assert deployment.release in deployment.host.refusal("switch", "9.9.9-none")
