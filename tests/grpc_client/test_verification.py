@@ -104,6 +104,12 @@ def test_a_probe_that_prints_no_json_is_quoted() -> None:
     assert (line["passed"], line["found"]) == (False, "last words")
 
 
+def test_an_expired_certificate_is_renewed_by_the_next_command() -> None:
+    expired = result(rc=1, stderr="CERTIFICATE_VERIFY_FAILED: certificate has expired")
+    line = judged(calls(greeting=expired), {"i-1": host()})["greeting"]
+    assert line["next"] == "ansible-playbook -i inventory/lab playbooks/deploy.yml"
+
+
 def test_too_few_calls_do_not_pass() -> None:
     lines = judged(calls(), {"i-1": host()}, calls=200)
     assert not lines["concurrent calls"]["passed"]
