@@ -243,7 +243,13 @@ def _clean(settings: Settings, progress: Progress) -> None:
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """Describe the cloud: state, endpoint, pid, addresses and hosts."""
+    """Describe the cloud: state, endpoint, pid, addresses and hosts.
+
+    Raises:
+        LocalCloudError: It cannot run here.
+
+    """
+    check_machine()
     known = _recorded(settings)
     pid = daemon_pid(known)
     return {

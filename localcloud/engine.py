@@ -85,6 +85,7 @@ def create(settings: Settings, instance_id: str, host_name: str, image: str) -> 
         *("--hostname", host_name, "--dns", "none", "--no-hosts"),
         *("--systemd", "always", "--stop-timeout", "10"),
         *("--cap-add", _CAPABILITIES, "--security-opt", "seccomp=unconfined"),
+        *("--security-opt", "apparmor=unconfined", "--security-opt", "label=disable"),
         *("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096"),
         *("--log-driver", "k8s-file", "--log-opt", f"path={console}"),
         *("--log-opt", f"max-size={_CONSOLE_LIMIT}"),

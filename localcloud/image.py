@@ -48,6 +48,9 @@ def ensure(settings: Settings, progress: Progress) -> str:
             f" {' '.join(engine.command('load', '--input', 'FILE'))}"
         )
     image = settings.image or name()
+    if engine.image_exists(image):
+        return image
+    progress("Preparing the hosts' image (one at a time on this machine) ...")
     with exclusive(CACHE_ROOT / "lock"):
         if not engine.image_exists(image):
             _provide(image, progress)
