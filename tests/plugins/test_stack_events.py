@@ -44,8 +44,8 @@ def test_events_are_said_in_plain_words_once() -> None:
 def test_the_first_failure_is_neither_an_older_one_nor_a_consequence() -> None:
     client = new_cloud().cloudformation
     new = (
-        event(2, "Host", "CREATE_FAILED", "no such image"),
-        event(3, "Address", "CREATE_FAILED", "Resource creation cancelled"),
+        event(2, "Address", "CREATE_FAILED", "Resource creation cancelled"),
+        event(3, "Host", "CREATE_FAILED", "no such image"),
         event(4, "demo", "ROLLBACK_COMPLETE"),
     )
     with answers(client, events(OLD), events(OLD, *new)):
