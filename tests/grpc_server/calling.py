@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Calls:
 
 def call_once(config: Path) -> str:
     """Greet once; return the reply, or what the client said when the call failed."""
-    command = [PROGRAM, "--config", config, "Leonardo"]
+    command = [str(PROGRAM), "--config", str(config), "Leonardo"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or result.stderr.strip()
 
@@ -56,13 +57,17 @@ def calling(config: Path) -> Iterator[Calls]:
             before = _connections()
             words = [*command, *mode, "Leonardo"]
             clients.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
-            wait_for(lambda before=before: bool(_connections() - before), "the client calls", 30)
+            wait_for(partial(_called, before), "the client calls", 30)
         yield calls
     finally:
         for client in clients:
             client.send_signal(signal.SIGINT)
         outputs = [client.communicate(timeout=30)[0] for client in clients]
     calls.results.extend(json.loads(output) for output in outputs)
+
+
+def _called(before: set[str]) -> bool:
+    return bool(_connections() - before)
 
 
 def _connections() -> set[str]:

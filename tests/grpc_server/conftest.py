@@ -51,9 +51,9 @@ class Deployment:
 
     def play(self, *options: str, **variables: Any) -> str:
         """Deploy with ansible-playbook and return what it printed; it must succeed."""
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"}
         command = [str(Path(sys.executable).with_name("ansible-playbook")), *options]
-        command += ["--inventory", str(self.folder / "hosts.json")]
+        command += ["--inventory", str(self.folder / "hosts.yml")]
         command += [
             "--extra-vars",
             json.dumps(variables),
@@ -79,7 +79,7 @@ def fresh(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
     """A host that nothing was deployed to yet."""
     folder = tmp_path_factory.mktemp("deploy")
     with launched(cloud, folder) as host:
-        (folder / "hosts.json").write_text(json.dumps(_inventory(host)))
+        (folder / "hosts.yml").write_text(json.dumps(_inventory(host)))
         client = CLIENT.format(address=host.address, server_name=SERVER_NAME)
         (folder / "client.toml").write_text(client)
         yield Deployment(host, folder)

@@ -79,12 +79,17 @@ class Host:
         unit = f"saudacao@{release}.service"
         return self.run(f"systemctl show {unit} --property=ActiveState --value").stdout.strip()
 
-    def reboot(self) -> None:
-        """Reboot through the cloud and wait until the host has booted again."""
+    def has_ended(self, release: str) -> bool:
+        """Tell whether a release no longer runs."""
+        return self.state(release) == "inactive"
+
+    def reboot(self) -> float:
+        """Reboot through the cloud, wait until the host has booted again, and return how long."""
         before = self._boot()
         self.reboot_instance()
-        wait_for(lambda: self._boot() not in {before, ""}, "the host has booted")
+        seconds = wait_for(lambda: self._boot() not in {before, ""}, "the host has booted")
         self.run("systemctl is-system-running --wait", check=False)
+        return seconds
 
     def _boot(self) -> str:
         return self.run("cut -d ' ' -f 22 /proc/1/stat", check=False).stdout
