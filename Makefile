@@ -9,6 +9,8 @@ VENV := .venv
 PYTHON := $(shell command -v python3)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Trust what the machine trusts: companies add authorities of their own.
+export UV_SYSTEM_CERTS := true
 unexport PYTHONDONTWRITEBYTECODE
 
 SAY := printf '\033[1m==> %s\033[0m\n'
@@ -47,6 +49,9 @@ lint: $(VENV)/installed  ## Run the linters and type checks only
 
 call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom to greet
 	@saudacao-client $(or $(NAMES),Leonardo)
+
+# Nothing of root's stays in a checkout that somebody else owns.
+local-up local-down: export PYTHONPYCACHEPREFIX := /var/cache/localcloud/bytecode
 
 local-up: system $(VENV)/installed  ## Start the local cloud (needs root)
 	@$(SAY) "Starting the local cloud"
