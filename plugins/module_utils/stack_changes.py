@@ -98,7 +98,7 @@ def create(
     Raises StackError when AWS rejects the template or a parameter.
     """
     if exists:
-        cloudformation.delete_change_set(ChangeSetName=NAME, StackName=stack)
+        _forget(cloudformation, NAME, stack)
     try:
         created = cloudformation.create_change_set(
             StackName=stack,
@@ -167,14 +167,20 @@ def _all_changes(
 
 def discard(cloudformation: CloudFormationClient, change_set: ChangeSet, *, shell: bool) -> None:
     """Delete the change set, and with `shell` the empty stack that was made to hold it."""
-    cloudformation.delete_change_set(
-        ChangeSetName=change_set.identifier, StackName=change_set.stack_id
-    )
+    _forget(cloudformation, change_set.identifier, change_set.stack_id)
     if shell:
         cloudformation.delete_stack(StackName=change_set.stack_id)
         cloudformation.get_waiter("stack_delete_complete").wait(
             StackName=change_set.stack_id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
+
+
+def _forget(cloudformation: CloudFormationClient, name: str, stack: str) -> None:
+    try:
+        cloudformation.delete_change_set(ChangeSetName=name, StackName=stack)
+    except cloudformation.exceptions.ClientError as error:
+        if not code_of(error).startswith("ChangeSetNotFound"):
+            raise
 
 
 def difference(change_set: ChangeSet, before: Mapping[str, str], words: Mapping[str, str]) -> str:

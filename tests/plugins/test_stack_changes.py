@@ -97,6 +97,13 @@ def test_a_change_set_without_changes_is_deleted_and_empty() -> None:
         assert stack_changes.create(client, "demo", "{}", {}, exists=True).changes == ()
 
 
+def test_a_change_set_that_is_already_gone_is_forgotten() -> None:
+    client = new_cloud().cloudformation
+    wanted = stack_changes.ChangeSet("cs", STACK_ID, (), {})
+    with answers(client, ("delete_change_set", "ChangeSetNotFound")):
+        stack_changes.discard(client, wanted, shell=False)
+
+
 def test_a_rejected_parameter_is_explained() -> None:
     client = new_cloud().cloudformation
     rejected = "ValidationError: Parameter 'InstanceType' must match pattern"
