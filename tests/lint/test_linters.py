@@ -10,7 +10,16 @@ ROOT = Path(__file__).parents[2]
 LINTERS = {
     "ruff": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
-    "mypy": ["mypy", "app/src", "app/hatch_build.py", "localcloud", "plugins", "tests"],
+    "mypy": [
+        "mypy",
+        "app/src",
+        "app/hatch_build.py",
+        "bench",
+        "localcloud",
+        "plugins",
+        "roles",
+        "tests",
+    ],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict", "--nocolor"],
     "cfn-lint": ["cfn-lint", "cloudformation/*.yaml"],
