@@ -42,7 +42,7 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 	    '  ansible-playbook teardown.yml   # remove the deployment; "make local-down" ends the cloud'
 
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
-	@pytest
+	@pytest --verbose --numprocesses 2 --dist loadfile --durations 10
 
 lint: $(VENV)/installed  ## Run the linters and type checks only
 	@pytest tests/lint
