@@ -68,8 +68,14 @@ class _Deployment:
         return None if stack is None or stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
     def mended(self, stack: StackTypeDef) -> StackTypeDef | None:
-        timeout = self._options["timeout"]
-        repair = Repair(self._cloudformation, self._name, self._words, self._say, timeout)
+        repair = Repair(
+            self._cloudformation,
+            self._name,
+            self._words,
+            self._say,
+            self._options["timeout"],
+            self._options["teardown_command"],
+        )
         return repair.mend(stack)
 
     def would_mend(self, stack: StackTypeDef) -> dict[str, Any]:

@@ -22,13 +22,14 @@ _GONE = {"DELETE_COMPLETE", "DELETE_SKIPPED"}
 
 @dataclass(frozen=True)
 class Repair:
-    """How to repair one stack: its name, its words, where to say so, and how long to wait (s)."""
+    """How to repair one stack: where to say so, seconds to wait, the command that removes it."""
 
     cloudformation: CloudFormationClient
     name: str
     words: Mapping[str, str]
     say: Callable[[str], None]
     timeout: float
+    teardown: str = "ansible-playbook teardown.yml"
 
     def mend(self, stack: StackTypeDef) -> StackTypeDef | None:
         """Bring a broken stack into a state that can be deployed to; None means it is gone.
@@ -42,7 +43,7 @@ class Repair:
             raise StackError(
                 f"The stack {self.name} was half deleted by an earlier run and still has "
                 f"{', '.join(hosts)}: going on would delete it. To finish the removal: "
-                f"ansible-playbook teardown.yml -e confirm={self.name}"
+                f"{self.teardown} -e confirm={self.name}"
             )
         self.say(f"The stack {self.name} was left in {status}: removing what is left of it")
         self._delete(stack)

@@ -40,6 +40,10 @@ options:
     description: The command that allows a replacement, for error messages.
     type: str
     default: ansible-playbook site.yml -e stack_replace_instance=true
+  teardown_command:
+    description: The command that removes the stack, for error messages.
+    type: str
+    default: ansible-playbook teardown.yml
   aws:
     description:
       - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's

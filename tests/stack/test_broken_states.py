@@ -113,7 +113,7 @@ class Stack:
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     def hold(self) -> None:
-        """Put a subnet into the network, so that the network cannot be deleted."""
+        """Put a subnet into the network, which cannot be deleted with it."""
         answer = self.ec2.create_subnet(VpcId=self.held("Network"), CidrBlock="192.0.2.0/28")
         self.subnets.append(answer["Subnet"]["SubnetId"])
 
@@ -131,8 +131,7 @@ class Stack:
 @pytest.fixture
 def stack(environment: Environment) -> Iterator[Stack]:
     """Give each test a name that no stack has."""
-    made = Stack(environment)
-    yield made
+    yield (made := Stack(environment))
     made.remove()
 
 
