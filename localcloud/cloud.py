@@ -155,12 +155,15 @@ def _start(settings: Settings, progress: Progress) -> None:
     image_name = image.ensure(settings, progress)
     progress(f"Starting the local cloud {settings.name!r} on {settings.network} ...")
     _record(settings)
+    daemon = None
     try:
         network.create(settings)
         daemon = _spawn(settings, image_name)
         _wait_until_ready(settings, daemon)
     except BaseException:
-        _stop_daemon(settings)
+        if daemon:
+            daemon.kill()
+            daemon.wait()
         _clean(settings, progress)
         raise
     progress(f"The local cloud {settings.name!r} answers at {settings.endpoint}")

@@ -107,6 +107,9 @@ class Controller:
             if record.get("_reboot"):
                 return self._reboot
             return self._explain if self._inits.get(instance_id, 0) is None else None
+        if now == "stopped":
+            # A host that is destroyed is seen as stopped for a moment.
+            return None if engine.on_disk(record["_container"]) else self._vanish
         return {
             "pending": self._boot,
             "stopping": self._shut_down,
@@ -139,10 +142,9 @@ class Controller:
         network.add_host(self._settings, instance_id, address, subnet)
         self._addresses.refresh(record)
         self.apply_firewall()
-        if not record.get("_created"):
+        if not record.get("_container"):
             name = f"ip-{str(address).replace('.', '-')}"
-            engine.create(self._settings, instance_id, name, self._image)
-            record["_created"] = True
+            record["_container"] = engine.create(self._settings, instance_id, name, self._image)
         engine.start(instance_id)
         self._watch(instance_id)
         if set_state(record, "running", expected="pending"):
@@ -179,6 +181,9 @@ class Controller:
             self._ec2._volumes.pop(mapping["Ebs"]["VolumeId"], None)
         logger.info("%s terminated", record["InstanceId"])
 
+    def _vanish(self, record: Record) -> None:
+        self._lose(record, "Server.InternalError: the host's container is gone")
+
     def _lose(self, record: Record, reason: str) -> None:
         record["StateReason"] = reason
         self._terminate(record)
@@ -192,7 +197,7 @@ class Controller:
         """Find out why a running host's init is gone."""
         found = engine.inspect(record["InstanceId"])
         if found.status == "missing":
-            self._lose(record, "Server.InternalError: the host's container is gone")
+            self._vanish(record)
         elif found.status != "exited":
             return
         elif found.exit_code == _REBOOTED:

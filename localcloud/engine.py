@@ -72,14 +72,19 @@ def image_exists(image: str) -> bool:
     return succeeds(*command("image", "exists", image))
 
 
-def create(settings: Settings, instance_id: str, host_name: str, image: str) -> None:
-    """Create the container of a host in its namespace, not started.
+def on_disk(container: str) -> bool:
+    """Say whether a container, named by its id, has its disk; asks no podman, so it is quick."""
+    return any((STORAGE_ROOT / "storage").glob(f"*-containers/{container}"))
+
+
+def create(settings: Settings, instance_id: str, host_name: str, image: str) -> str:
+    """Create the container of a host in its namespace, not started; return its id.
 
     nofile and nproc stay below what a nested machine lets root raise.
     """
     console = settings.console(instance_id)
     console.parent.mkdir(parents=True, exist_ok=True)
-    podman(
+    printed = podman(
         *("create", "--tty", "--name", instance_id, "--label", f"localcloud={settings.name}"),
         *("--network", f"ns:/run/netns/{settings.namespace(instance_id)}"),
         *("--hostname", host_name, "--dns", "none", "--no-hosts"),
@@ -91,6 +96,7 @@ def create(settings: Settings, instance_id: str, host_name: str, image: str) -> 
         *("--log-opt", f"max-size={_CONSOLE_LIMIT}"),
         *(image, "/sbin/init"),
     )
+    return printed.strip()
 
 
 def start(instance_id: str) -> None:

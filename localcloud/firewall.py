@@ -12,6 +12,7 @@ from typing import Any
 from localcloud.settings import METADATA_ADDRESS, Settings
 
 Rule = Mapping[str, Any]
+_KNOWN = "ct state established,related accept"
 _PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "-1": "all"}
 
 
@@ -123,42 +124,50 @@ def _nat(hosts: Sequence[Host]) -> Iterator[str]:
     )
 
 
-def _filters(settings: Settings, hosts: Sequence[Host]) -> Iterator[str]:
-    metadata = f"ip daddr {METADATA_ADDRESS} tcp dport 80 accept"
-    api = f"ip daddr {settings.api_address} tcp dport {settings.port} accept"
-    known = "ct state established,related accept"
+def _router_filters(settings: Settings, hosts: Sequence[Host]) -> Iterator[str]:
     yield _chain(
         "uplink_source",
         "type filter hook prerouting priority raw; policy accept;",
         f'iifname "uplink" ip saddr != {settings.outside_range} drop',
     )
     yield _chain(
-        "host_egress",
-        "type filter hook prerouting priority mangle; policy accept;",
-        *(known, 'iifname != "h-*" accept', metadata, api),
-        *_verdicts("egress", hosts),
-        "drop",
-    )
-    yield _chain(
         "to_router",
         "type filter hook input priority filter; policy drop;",
-        *(known, 'iifname "h-*" ' + metadata, 'iifname "h-*" ' + api),
+        _KNOWN,
+        *(f'iifname "h-*" {service}' for service in _services(settings)),
         "icmp type echo-request accept",
     )
     yield _chain(
         "between",
         "type filter hook forward priority filter; policy drop;",
-        *(known, 'iifname "h-*" oifname "h-*" accept'),
+        *(_KNOWN, 'iifname "h-*" oifname "h-*" accept'),
         'iifname "uplink" oifname "h-*" ct status dnat accept',
         *_uplink_senders(hosts),
+    )
+
+
+def _host_filters(settings: Settings, hosts: Sequence[Host]) -> Iterator[str]:
+    yield _chain(
+        "host_egress",
+        "type filter hook prerouting priority mangle; policy accept;",
+        *(_KNOWN, 'iifname != "h-*" accept', *_services(settings)),
+        *_verdicts("egress", hosts),
+        "drop",
     )
     # After source NAT, so that a rule sees a public caller by its public address, as on AWS.
     yield _chain(
         "host_ingress",
         "type filter hook postrouting priority srcnat + 50; policy accept;",
-        *(known, 'oifname != "h-*" accept'),
+        *(_KNOWN, 'oifname != "h-*" accept'),
         *_verdicts("ingress", hosts),
         "drop",
+    )
+
+
+def _services(settings: Settings) -> tuple[str, str]:
+    return (
+        f"ip daddr {METADATA_ADDRESS} tcp dport 80 accept",
+        f"ip daddr {settings.api_address} tcp dport {settings.port} accept",
     )
 
 
@@ -179,5 +188,6 @@ def compile_rules(settings: Settings, hosts: Sequence[Host], groups: Mapping[str
 
     """
     ordered = sorted(hosts, key=lambda host: host.instance_id)
-    chains = (*_host_chains(ordered, groups), *_filters(settings, ordered), *_nat(ordered))
+    filters = (*_router_filters(settings, ordered), *_host_filters(settings, ordered))
+    chains = (*_host_chains(ordered, groups), *filters, *_nat(ordered))
     return "\n".join(("flush ruleset", "table inet localcloud {", *chains, "}", ""))

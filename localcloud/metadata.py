@@ -96,16 +96,7 @@ class Metadata:
         return tree
 
     def _meta_data(self, scope: tuple[str, str], record: Record) -> Tree:
-        _, region = scope
         mac = network.mac(IPv4Address(record["PrivateIpAddress"]))
-        interface = {
-            "device-number": 0,
-            "local-ipv4s": record["PrivateIpAddress"],
-            "mac": mac,
-            "security-group-ids": "\n".join(one["GroupId"] for one in record["SecurityGroups"]),
-            "subnet-id": record["SubnetId"],
-            "vpc-id": record["VpcId"],
-        }
         tree: Tree = {
             "ami-id": record["ImageId"],
             "ami-launch-index": record["AmiLaunchIndex"],
@@ -115,10 +106,10 @@ class Metadata:
             "local-hostname": record["PrivateDnsName"],
             "local-ipv4": record["PrivateIpAddress"],
             "mac": mac,
-            "network": {"interfaces": {"macs": {mac: interface}}},
+            "network": {"interfaces": {"macs": {mac: _interface(mac, record)}}},
             "placement": {
                 "availability-zone": record["Placement"]["AvailabilityZone"],
-                "region": region,
+                "region": scope[1],
             },
             "reservation-id": f"r-{record['InstanceId'][2:]}",
             "security-groups": "\n".join(one["GroupName"] for one in record["SecurityGroups"]),
@@ -129,6 +120,17 @@ class Metadata:
         if key := self._public_key(scope, record):
             tree["public-keys"] = {"0": {"openssh-key": key}}
         return tree
+
+
+def _interface(mac: str, record: Record) -> Tree:
+    return {
+        "device-number": 0,
+        "local-ipv4s": record["PrivateIpAddress"],
+        "mac": mac,
+        "security-group-ids": "\n".join(one["GroupId"] for one in record["SecurityGroups"]),
+        "subnet-id": record["SubnetId"],
+        "vpc-id": record["VpcId"],
+    }
 
 
 def _entry(item: tuple[str, Any]) -> str:

@@ -120,11 +120,9 @@ def launch(
         launched.append(instance_id)
         until_state(ec2, instance_id, "running")
         now = describe(ec2, instance_id)
-        known_hosts = tmp_path_factory.mktemp("ssh") / "known_hosts"
-        return Guest(
-            *(ec2, instance_id, now.get("PublicIpAddress", ""), now["PrivateIpAddress"]),
-            *(key.file, known_hosts),
-        )
+        addresses = (now.get("PublicIpAddress", ""), now["PrivateIpAddress"])
+        folder = tmp_path_factory.mktemp("ssh")
+        return Guest(ec2, instance_id, *addresses, key.file, folder / "known_hosts")
 
     yield started
     if launched:

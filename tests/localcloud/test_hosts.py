@@ -115,6 +115,16 @@ def test_a_host_destroyed_behind_its_back_is_terminated(ec2: "EC2Client", launch
         ec2.start_instances(InstanceIds=[lost.instance_id])
 
 
+def test_a_stopped_host_destroyed_behind_its_back_is_terminated(
+    ec2: "EC2Client", launch: Launch
+) -> None:
+    lost = launch()
+    ec2.stop_instances(InstanceIds=[lost.instance_id])
+    until_state(ec2, lost.instance_id, "stopped")
+    subprocess.run(command("rm", "-f", "-t", "0", lost.instance_id), check=True)
+    until_state(ec2, lost.instance_id, "terminated")
+
+
 def test_a_terminated_host_is_gone_and_its_elastic_ip_is_free(
     ec2: "EC2Client", launch: Launch
 ) -> None:
