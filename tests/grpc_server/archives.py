@@ -19,6 +19,17 @@ def notify(message):
 EXITS = "import sys; sys.exit('this release exits')\n"
 NEVER_READY = "import time; time.sleep(3600)\n"
 READY_BUT_DEAF = NOTIFY + "import time; notify(b'READY=1'); time.sleep(3600)\n"
+SLOW_SERVICE = """
+import time
+import grpc
+def wait(request, context):
+    time.sleep(2)
+    return request
+def register(server):
+    handlers = {"Wait": grpc.unary_unary_rpc_method_handler(wait)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("slow.Slow", handlers)])
+    return ("slow.Slow",)
+"""
 CHECK_FAILS = "import sys; sys.exit('nobody listens')\n"
 
 
@@ -48,14 +59,22 @@ def variant(archive: Path, release: str, settings: dict[str, str]) -> Path:
     return write(archive.with_name(f"{release}.tar"), files)
 
 
+def slow(archive: Path, release: str) -> Path:
+    """Return a release beside a real one whose service slow.Slow takes 2 s for a call of Wait."""
+    path = variant(archive, release, {"SERVER_SERVICE": "slow", "SERVER_MAX_CONNECTION_AGE": "2"})
+    files = contents(path)
+    entry_points = "[saudacao.services]\nslow = slow:register\n"
+    _add_wheel(files, "slow", {"slow.py": SLOW_SERVICE}, entry_points)
+    return write(path, files)
+
+
 def broken(archive: Path, release: str, server: str) -> Path:
     """Return a release beside a real one whose server is the given source."""
-    wheel = _wheel({"server.py": server, "check.py": CHECK_FAILS})
     files = {name: data for name, data in contents(archive).items() if "/pip-" in name}
-    files["wheels/saudacao-0.0.1-py3-none-any.whl"] = wheel
-    digest = hashlib.sha256(wheel).hexdigest()
-    files["requirements.txt"] = f"saudacao==0.0.1 --hash=sha256:{digest}\n".encode()
-    files["settings.env"] = b""
+    files |= {"requirements.txt": b"", "settings.env": b""}
+    modules = {"__init__.py": "", "server.py": server, "check.py": CHECK_FAILS}
+    modules = {f"saudacao/{name}": source for name, source in modules.items()}
+    _add_wheel(files, "saudacao", modules)
     files["release.json"] = json.dumps(description(release)).encode()
     return write(archive.with_name(f"{release}.tar"), files)
 
@@ -72,17 +91,22 @@ def description(release: str) -> dict[str, object]:
     }
 
 
-def _wheel(modules: dict[str, str]) -> bytes:
-    folder = "saudacao-0.0.1.dist-info"
-    files = {
-        "saudacao/__init__.py": "",
-        **{f"saudacao/{name}": source for name, source in modules.items()},
-        f"{folder}/METADATA": "Metadata-Version: 2.1\nName: saudacao\nVersion: 0.0.1\n",
+def _add_wheel(
+    files: dict[str, bytes], name: str, modules: dict[str, str], entry_points: str = ""
+) -> None:
+    """Put a wheel into an archive's files, and its hash into their requirements."""
+    folder = f"{name}-0.0.1.dist-info"
+    members = {
+        **modules,
+        f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.1\n",
         f"{folder}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{folder}/entry_points.txt": entry_points,
     }
-    files[f"{folder}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{folder}/RECORD"])
+    members[f"{folder}/RECORD"] = "".join(f"{path},,\n" for path in members)
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-    return data.getvalue()
+        for path, text in members.items():
+            wheel.writestr(path, text)
+    files[f"wheels/{name}-0.0.1-py3-none-any.whl"] = data.getvalue()
+    digest = hashlib.sha256(data.getvalue()).hexdigest()
+    files["requirements.txt"] += f"{name}==0.0.1 --hash=sha256:{digest}\n".encode()

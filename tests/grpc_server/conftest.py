@@ -65,6 +65,11 @@ class Deployment:
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
+    def install(self, archive: Path) -> str:
+        """Have a release installed, should old ones have been removed since; return its id."""
+        here = archive.stem in self.host.ask("status")["releases"]
+        return archive.stem if here else self.host.install(archive)
+
     def use(self, release: str) -> None:
         """Have a release in use, confirmed, and the only one that runs."""
         self.host.ask("switch", release)
@@ -109,11 +114,11 @@ def deployed(fresh: Deployment, checked: Checked) -> Deployment:
     return fresh
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def second(deployed: Deployment) -> str:
     """A second release, installed: the same service with other settings."""
     settings = {"SERVER_MAX_CONNECTION_AGE": "2", "SERVER_MAX_CONNECTION_AGE_GRACE": "5"}
-    return deployed.host.install(archives.variant(deployed.archive, "0.2.0-second", settings))
+    return deployed.install(archives.variant(deployed.archive, "0.2.0-second", settings))
 
 
 @pytest.fixture

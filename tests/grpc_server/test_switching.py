@@ -101,6 +101,14 @@ def test_a_switch_over_an_unconfirmed_one_returns_to_the_proven_release_first(
     assert host.switch.switch("c", 60)["previous"] == ["a"]
 
 
+def test_a_switch_to_the_release_before_an_unconfirmed_one_undoes_it(host: FakeHost) -> None:
+    host.use("a")
+    host.switch.switch("b", 60)
+    answer = host.switch.switch("a", 60)
+    assert (answer["changed"], answer["provisional"]) == (True, False)
+    assert mapping.read(host.config).release == "a"
+
+
 def test_switching_to_the_release_in_use_starts_its_deadline_anew(host: FakeHost) -> None:
     host.use("a")
     host.switch.switch("b", 10)

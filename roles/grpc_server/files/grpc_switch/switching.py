@@ -40,14 +40,15 @@ class Switch:
         RefusedError leaves the release that was in use serving.
         """
         Releases(self.config).require(release)
-        record = mapping.read(self.config)
-        if record.provisional and record.release != release:
-            self._undo(record)
+        before = mapping.read(self.config)
+        if before.provisional and before.release != release:
+            self._undo(before)
         self.reconcile()
         old = mapping.read(self.config)
         confirm_by = time.time() + within
         if old.release == release:
-            return self._renew(old, release, confirm_by)
+            changed = self._renew(old, release, confirm_by) or before.release != release
+            return _answer(changed, mapping.read(self.config))
         run("systemctl", "restart", self.config.watch_unit)
         begin = time.monotonic()
         port = self._bring_up(release)
@@ -123,16 +124,16 @@ class Switch:
                 return
             time.sleep(max(0.0, deadline - time.time()))
 
-    def _renew(self, record: Record, release: str, confirm_by: float) -> dict[str, Any]:
-        """Answer for a release that is in use already: it must serve; its deadline begins anew."""
-        changed = self.instances.state(release) != "active"
-        if changed:
+    def _renew(self, record: Record, release: str, confirm_by: float) -> bool:
+        """Have the release in use serve, and begin its deadline anew; tell whether it had ended."""
+        ended = self.instances.state(release) != "active"
+        if ended:
             self.instances.start(release, self._port_of(record))
         self.instances.check(release, self.config.port)
         if record.provisional:
             mapping.write(self.config, replace(record, confirm_by=confirm_by))
             run("systemctl", "restart", self.config.watch_unit)
-        return _answer(changed, mapping.read(self.config))
+        return ended
 
     def _bring_up(self, release: str) -> int:
         """Have a release serve on a port of its own; on RefusedError it is stopped again."""
