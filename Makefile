@@ -68,10 +68,12 @@ clean:  ## Remove everything the project made on this machine, the local cloud i
 	echo "Removed. The Debian packages of .config/system-packages are left installed."
 
 lock: $(VENV)/installed  ## Take the newest packages that fit together into the locks
-	@compile="uv pip compile --quiet --upgrade --universal --generate-hashes \
-	    --no-emit-index-url --python-version 3.11 --custom-compile-command 'make lock'"
-	$$compile requirements.in app/pyproject.toml --output-file requirements.txt
-	$$compile app/pyproject.toml --constraints requirements.txt --output-file app/requirements.txt
+	@compile() {
+	    uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+	        --python-version 3.11 --custom-compile-command 'make lock' "$$@"
+	}
+	compile requirements.in app/pyproject.toml --output-file requirements.txt
+	compile app/pyproject.toml --constraints requirements.txt --output-file app/requirements.txt
 
 docs: $(VENV)/installed  ## Write each role's README from its argument specs
 	@for role in roles/*/; do aar-doc "$$role" markdown; done

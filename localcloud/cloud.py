@@ -29,7 +29,6 @@ _TOOLS = {
     "sysctl": "sets the router up",
     "mmdebstrap": "builds the hosts' image",
 }
-_PACKAGES = "podman conmon runc nftables iproute2 procps mmdebstrap"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
@@ -54,7 +53,7 @@ def check_machine() -> None:
     if missing:
         raise LocalCloudError(
             f"The local cloud lacks {', '.join(missing)}."
-            f" Type: apt-get install --no-install-recommends {_PACKAGES}"
+            " Type: sudo make local-up, which installs what it needs"
         )
 
 

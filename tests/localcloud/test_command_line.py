@@ -47,7 +47,7 @@ def test_a_missing_tool_is_named_with_its_purpose_and_the_command(
     for tool in ("podman", "conmon", "ip", "sysctl", "mmdebstrap", "runc", "crun"):
         (tmp_path / tool).symlink_to(shutil.which(tool) or "/bin/true")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LocalCloudError, match=r"lacks nft \(enforces.*Type: apt-get install"):
+    with pytest.raises(LocalCloudError, match=r"lacks nft \(enforces.*Type: sudo make local-up"):
         check_machine()
 
 
