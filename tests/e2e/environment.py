@@ -75,9 +75,12 @@ class Environment:
         }
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
-        """Start a command from the repository's root, its output in a pipe."""
+        """Start a command from the repository's root, its output in a pipe.
+
+        It gets Ctrl-C as in a terminal, which the test runner's own workers ignore.
+        """
         return subprocess.Popen(
-            command,
+            ["env", "--default-signal=INT", *command],
             cwd=ROOT,
             env=self.process_environment,
             stdin=subprocess.DEVNULL,

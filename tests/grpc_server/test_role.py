@@ -25,39 +25,39 @@ def test_the_deployed_service_greets(deployed: Deployment) -> None:
     assert call_once(deployed.client) == "Olá, Leonardo!"
 
 
-def test_a_second_run_changes_nothing(deployed: Deployment) -> None:
-    assert _changed(deployed.play(), deployed.host.instance) == 0
+def test_a_second_run_changes_nothing(deployment: Deployment) -> None:
+    assert _changed(deployment.play(), deployment.host.instance) == 0
 
 
-def test_a_check_of_a_deployed_host_changes_nothing(deployed: Deployment) -> None:
-    assert _changed(deployed.play("--check", "--diff"), deployed.host.instance) == 0
+def test_a_check_of_a_deployed_host_changes_nothing(deployment: Deployment) -> None:
+    assert _changed(deployment.play("--check", "--diff"), deployment.host.instance) == 0
 
 
-def test_a_changed_unit_leaves_the_running_release_alone(deployed: Deployment) -> None:
-    pid = f"systemctl show saudacao@{deployed.release} --property=MainPID"
-    before = deployed.host.run(pid).stdout
-    output = deployed.play(grpc_server_memory_max="50%")
-    assert _changed(output, deployed.host.instance) > 0
-    assert deployed.host.run(pid).stdout == before
+def test_a_changed_unit_leaves_the_running_release_alone(deployment: Deployment) -> None:
+    pid = f"systemctl show saudacao@{deployment.release} --property=MainPID"
+    before = deployment.host.run(pid).stdout
+    output = deployment.play(grpc_server_memory_max="50%")
+    assert _changed(output, deployment.host.instance) > 0
+    assert deployment.host.run(pid).stdout == before
 
 
-def test_changed_certificates_need_no_restart(deployed: Deployment) -> None:
-    pid = f"systemctl show saudacao@{deployed.release} --property=MainPID"
-    before = deployed.host.run(pid).stdout
-    (deployed.folder / "certificates/server.crt").unlink()
-    deployed.play(grpc_server_memory_max="50%")
-    assert deployed.host.run(pid).stdout == before
-    assert call_once(deployed.client) == "Olá, Leonardo!"
+def test_changed_certificates_need_no_restart(deployment: Deployment) -> None:
+    pid = f"systemctl show saudacao@{deployment.release} --property=MainPID"
+    before = deployment.host.run(pid).stdout
+    (deployment.folder / "certificates/server.crt").unlink()
+    deployment.play(grpc_server_memory_max="50%")
+    assert deployment.host.run(pid).stdout == before
+    assert call_once(deployment.client) == "Olá, Leonardo!"
 
 
-def test_the_units_exposure_is_low(deployed: Deployment) -> None:
-    unit = f"saudacao@{deployed.release}.service"
-    report = deployed.host.run(f"systemd-analyze security --no-pager {unit}").stdout
+def test_the_units_exposure_is_low(deployment: Deployment) -> None:
+    unit = f"saudacao@{deployment.release}.service"
+    report = deployment.host.run(f"systemd-analyze security --no-pager {unit}").stdout
     score = re.search(r"Overall exposure level.*: ([0-9.]+)", report)
     assert score
     assert float(score[1]) <= HIGHEST_EXPOSURE
 
 
-def test_the_host_keeps_the_key_from_everybody_else(deployed: Deployment) -> None:
-    listing = deployed.host.run("stat -c '%a %U:%G' /etc/saudacao/tls/server.key").stdout
+def test_the_host_keeps_the_key_from_everybody_else(deployment: Deployment) -> None:
+    listing = deployment.host.run("stat -c '%a %U:%G' /etc/saudacao/tls/server.key").stdout
     assert listing.strip() == "640 root:saudacao"

@@ -10,9 +10,9 @@ from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 
 # Threads that answer health checks and refusals, and the calls that may wait for them before
-# gRPC itself refuses. Their work is short, so that few do for many.
+# gRPC itself refuses, health checks too. Their work is short, so that few do for many.
 CONTROL_THREADS = 8
-CONTROL_QUEUE = 256
+CONTROL_QUEUE = 4096
 
 
 class Workers(ThreadPoolExecutor):
