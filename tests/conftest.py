@@ -1,15 +1,25 @@
 """Fixtures that several test packages share: the local cloud that a test session runs on."""
 
+import contextlib
+import fcntl
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
+
+# Ctrl-C reaches the command as in a terminal, though the runner's workers ignore it; and the
+# command ends with the worker that started it.
+AS_TYPED = ("setpriv", "--pdeath-signal", "TERM", "env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,16 @@ class Cloud:
             "LOCALCLOUD_NETWORK": f"{self.octets}.0.0/16",
         }
 
+    def is_running(self) -> bool:
+        """Tell whether the cloud's daemon lives."""
+        status = [sys.executable, "-m", "localcloud", "status"]
+        return (
+            subprocess.run(
+                status, cwd=ROOT, env=self.environment, capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m localcloud ARGUMENTS`; a failure raises with what it printed."""
         result = subprocess.run(
@@ -69,22 +89,45 @@ def session_cloud() -> Cloud:
     )
 
 
+@contextmanager
+def reserved(cloud_name: str) -> Iterator[None]:
+    """Keep other test runs on this machine from using the cloud; its holder's end frees it."""
+    with (Path(tempfile.gettempdir()) / f"saudacao-{cloud_name}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail(f"Another test run uses the local cloud {cloud_name}: wait for its end.")
+        yield
+
+
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """Start the session's cloud; one that already runs is used and left running."""
+    """Start the session's cloud from nothing and end it.
+
+    One that a developer chose by LOCALCLOUD_NAME and that runs already is used and left running.
+    """
     cloud = session_cloud()
-    status = subprocess.run(
-        [sys.executable, "-m", "localcloud", "status"],
-        cwd=ROOT,
-        env=cloud.environment,
-        capture_output=True,
-        check=False,
-    )
-    if status.returncode == 0:
+    if "LOCALCLOUD_NAME" in os.environ and cloud.is_running():
         yield cloud
         return
-    try:
-        cloud.command("up")
-        yield cloud
-    finally:
-        cloud.command("down")
+    with reserved(cloud.name):
+        try:
+            cloud.command("down")
+            cloud.command("up")
+            yield cloud
+        finally:
+            cloud.command("down")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the clouds of workers that Ctrl-C has ended before they could do so themselves."""
+    if hasattr(config, "workerinput"):
+        return
+    for lock in Path("/run/localcloud").glob("*.lock"):
+        if TEST_CLOUDS.fullmatch(lock.stem):
+            with contextlib.suppress(pytest.fail.Exception), reserved(lock.stem):
+                subprocess.run(
+                    [sys.executable, "-m", "localcloud", "--name", lock.stem, "down"],
+                    cwd=ROOT,
+                    check=True,
+                )

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.conftest import ROOT, Cloud
+from tests.conftest import AS_TYPED, ROOT, Cloud
 
 BIN = Path(sys.executable).parent
 RECAP = re.compile(
@@ -75,12 +75,9 @@ class Environment:
         }
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
-        """Start a command from the repository's root, its output in a pipe.
-
-        It gets Ctrl-C as in a terminal, which the test runner's own workers ignore.
-        """
+        """Start a command from the repository's root, its output in a pipe."""
         return subprocess.Popen(
-            ["env", "--default-signal=INT", *command],
+            [*AS_TYPED, *command],
             cwd=ROOT,
             env=self.process_environment,
             stdin=subprocess.DEVNULL,

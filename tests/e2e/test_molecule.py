@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.conftest import AS_TYPED, ROOT, reserved
 
 ACTIONS = ("syntax", "create", "converge", "idempotence", "verify", "destroy")
 
@@ -15,16 +15,17 @@ def test_every_action_of_the_default_scenario_succeeds() -> None:
     """The real playbooks, from an empty cloud of the scenario's own to its end."""
     binaries = Path(sys.executable).parent
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LOCALCLOUD_")}
-    result = subprocess.run(
-        [binaries / "molecule", "test"],
-        cwd=ROOT,
-        env=clean | {"PATH": f"{binaries}:{os.environ['PATH']}", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with reserved("molecule"):
+        result = subprocess.run(
+            [*AS_TYPED, binaries / "molecule", "test"],
+            cwd=ROOT,
+            env=clean | {"PATH": f"{binaries}:{os.environ['PATH']}", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
     assert result.returncode == 0, plain[-8000:]
     for action in ACTIONS:

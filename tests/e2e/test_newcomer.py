@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.app.guide import GUIDE, inventory_variables, write_project
-from tests.conftest import ROOT, Cloud
+from tests.conftest import AS_TYPED, ROOT, Cloud
 
 SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -33,7 +33,7 @@ class Newcomer:
     def type(self, command: str) -> str:
         """Run what a person types in the checkout; a failure shows what it printed."""
         result = subprocess.run(
-            ["bash", "-e", "-c", command],
+            [*AS_TYPED, "bash", "-e", "-c", command],
             cwd=self.checkout,
             env=self.environment,
             stdin=subprocess.DEVNULL,
