@@ -101,7 +101,7 @@ def bare(cloud: Cloud, cloudformation: "CloudFormationClient") -> Iterator[Stack
 def stack(bare: Stack) -> Stack:
     """The stack, made anew unless the test before left it well."""
     if bare.gone():
-        assert bare.create() == "CREATE_COMPLETE", bare.reasons()
+        assert bare.create() == "CREATE_COMPLETE", "\n".join(bare.reasons())
     return bare
 
 
