@@ -109,7 +109,7 @@ class Environment:
 
     def status(self) -> dict[str, Any]:
         """What `grpc-switch status` answers on the host."""
-        answer: dict[str, Any] = json.loads(self.on_host("grpc-switch status"))
+        answer: dict[str, Any] = json.loads(self.on_host("/usr/local/sbin/grpc-switch status"))
         return answer
 
 

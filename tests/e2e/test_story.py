@@ -87,7 +87,7 @@ def test_a_changed_setting_is_released_without_losing_a_call(environment: Enviro
 
 def test_going_back_is_one_word(environment: Environment) -> None:
     active = environment.status()["release"]
-    environment.on_host("grpc-switch back")
+    environment.on_host("/usr/local/sbin/grpc-switch back")
     assert environment.status()["release"] != active
     assert environment.run("saudacao-client", "Ana").output == "Olá, Ana!\n"
     environment.playbook("site.yml")
