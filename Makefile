@@ -14,7 +14,6 @@ export UV_SYSTEM_CERTS := true
 unexport PYTHONDONTWRITEBYTECODE
 
 SAY := printf '\033[1m==> %s\033[0m\n'
-PACKAGES := sed -E '/^(\#|$$)/d; s/ .*//' .config/system-packages
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
@@ -79,18 +78,21 @@ docs: $(VENV)/installed  ## Write each role's README from its argument specs
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
 
 system:
-	@missing="$$($(PACKAGES) | xargs dpkg-query --show --showformat '$${Package} $${db:Status-Abbrev}\n' 2>/dev/null \
-	    | awk '$$2 == "ii" {print $$1}' | sort | comm -13 - <($(PACKAGES) | sort))"
-	[ -n "$$missing" ] || exit 0
-	$(SAY) "Debian packages that are missing, and what they are for:"
-	grep --fixed-strings --word-regexp "$$missing" .config/system-packages
+	@missing=()
+	while read -r package purpose; do
+	    if ! dpkg-query --show --showformat '$${db:Status-Abbrev}' "$$package" 2>&1 | grep --quiet '^ii'; then
+	        missing+=("$$package")
+	        printf 'Missing Debian package: %-15s %s\n' "$$package" "$$purpose"
+	    fi
+	done < <(grep --invert-match '^#' .config/system-packages)
+	if [ "$${#missing[@]}" -eq 0 ]; then exit 0; fi
 	if [ "$$(id -u)" -ne 0 ]; then
 	    echo "Only root can install them. Run this one command, then try again:   sudo make local-up" >&2
 	    exit 1
 	fi
-	$(SAY) "Installing them with apt-get"
+	$(SAY) "Installing $${#missing[@]} Debian packages with apt-get"
 	apt-get update --quiet=2
-	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$missing
+	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends "$${missing[@]}"
 
 $(VENV)/installed: $(BUILD_INPUTS)
 	@if [ ! -x $(VENV)/bin/uv ]; then
