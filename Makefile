@@ -60,11 +60,19 @@ local-down: $(VENV)/installed  ## Stop the local cloud and every host in it (nee
 	@python -m localcloud down
 
 clean:  ## Remove everything the project made on this machine, the local cloud included
-	@if [ -x $(VENV)/bin/python ]; then $(VENV)/bin/python -m localcloud purge; fi
+	@if [ -d /var/lib/localcloud ]; then
+	    if [ "$$(id -u)" -ne 0 ]; then
+	        echo "The local cloud's files belong to root. Run:   sudo make clean" >&2
+	        exit 1
+	    fi
+	    $(MAKE) $(VENV)/installed
+	    python -m localcloud purge
+	fi
 	rm -rf .venv .deploy .cache .molecule .pytest_cache .mypy_cache .ruff_cache .ansible
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find app -name '*_pb2*' -delete
-	echo "Removed. The Debian packages of .config/system-packages are left installed."
+	echo "Removed. Left: the Debian packages of .config/system-packages, and the caches that uv, pip"
+	echo "and Ansible keep for all projects in your home directory."
 
 lock: $(VENV)/installed  ## Take the newest packages that fit together into the locks
 	@compile() {
