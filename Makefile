@@ -29,7 +29,7 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 	        echo "Run this one command, then 'make demo' again:   sudo make local-up" >&2
 	        exit 1
 	    fi
-	    $(MAKE) local-up
+	    make local-up
 	fi
 	$(SAY) "Deploying to the local cloud: ansible-playbook site.yml"
 	ansible-playbook site.yml
@@ -65,7 +65,7 @@ clean:  ## Remove everything the project made on this machine, the local cloud i
 	        echo "The local cloud's files belong to root. Run:   sudo make clean" >&2
 	        exit 1
 	    fi
-	    $(MAKE) $(VENV)/installed
+	    make $(VENV)/installed
 	    python -m localcloud purge
 	fi
 	rm -rf .venv .deploy .cache .molecule .pytest_cache .mypy_cache .ruff_cache .ansible
@@ -104,7 +104,7 @@ system:
 
 $(VENV)/installed: $(BUILD_INPUTS)
 	@if [ ! -x $(VENV)/bin/uv ]; then
-	    if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(MAKE) system; fi
+	    if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then make system; fi
 	    $(SAY) "Creating the virtual environment .venv"
 	    $(PYTHON) -m venv --clear $(VENV)
 	    awk '/^uv==/ {take = 1} take {print} take && !/\\$$/ {exit}' requirements.txt > $(VENV)/uv.txt
