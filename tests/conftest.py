@@ -19,7 +19,7 @@ TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
 
 # Ctrl-C reaches the command as in a terminal, though the runner's workers ignore it; and the
 # command ends with the worker that started it.
-AS_TYPED = ("setpriv", "--pdeath-signal", "TERM", "env", "--default-signal=INT")
+AS_TYPED = ("setpriv", "--pdeathsig", "TERM", "env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
