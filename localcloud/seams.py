@@ -15,17 +15,17 @@ VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
     "ministack.app": ("app",),
-    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
+    "ministack.core.responses": ("request_scope",),
     "ministack.services.ec2": (
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
         *("_DEFAULT_SUBNET_ID_B", "_DEFAULT_SUBNET_ID_C", "_DEFAULT_VPC_ID", "_DEFAULT_RTB_ID"),
-        *("_addresses", "_default_initialized_scopes", "_describe_images", "_error", "_esc"),
+        *("_addresses", "_default_initialized_scopes", "_describe_images", "_error"),
         *("_init_defaults", "_instance_xml", "_instances", "_key_pairs"),
         *("_launch_instances_internal", "_matches_filters", "_now_ts", "_p", "_parse_filters"),
-        *("_parse_member_list", "_parse_tag_specs", "_resolve_launch_template_data"),
-        *("_resource_matches_tag_filters", "_route_tables", "_run_instances"),
-        *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml", "_tags"),
-        *("_terminate_instances", "_volumes", "_vpcs", "_xml"),
+        *("_parse_member_list", "_parse_tag_specs", "_resolve_iam_instance_profile"),
+        *("_resolve_launch_template_data", "_resource_matches_tag_filters", "_route_tables"),
+        *("_run_instances", "_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
+        *("_tags", "_volumes", "_vpcs", "_xml"),
     ),
     "ministack.services.iam": ("_instance_profiles",),
     "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
