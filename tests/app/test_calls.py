@@ -8,7 +8,7 @@ import pytest
 
 from tests.app.conftest import Serve
 from tests.app.running import Running, greet, until
-from tests.app.trial import SECRET, Trial
+from tests.app.trial import HIDDEN, Trial
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_exception_is_internal_and_its_reason_is_only_in_the_log(
     assert error.code() is grpc.StatusCode.INTERNAL
     identity = str(sent(error)["x-request-id"])
     assert identity in str(error.details())
-    assert SECRET not in str(error.details())
+    assert HIDDEN not in str(error.details())
     until(lambda: server.log.calls("INTERNAL"))
     line = server.log.calls("INTERNAL")[0]
     assert (line["level"], line["request_id"]) == ("error", identity)
@@ -76,8 +76,8 @@ def test_an_exception_in_a_stream_of_replies_is_internal_after_the_first_ones(
     with pytest.raises(grpc.RpcError) as caught:
         next(replies)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
-    assert SECRET not in str(caught.value.details())
-    until(lambda: SECRET in server.log.calls("INTERNAL")[0]["error"])
+    assert HIDDEN not in str(caught.value.details())
+    until(lambda: HIDDEN in server.log.calls("INTERNAL")[0]["error"])
 
 
 def test_an_exception_amid_a_stream_both_ways_is_internal(channel: Any) -> None:

@@ -10,7 +10,7 @@ import grpc
 SERVICE = "trial.Trial"
 
 # What a caller must never read in a reply.
-SECRET = "secret of the handler"  # noqa: S105 - a marker, no credential
+HIDDEN = "words of the handler"
 
 
 class Trial:
@@ -32,14 +32,14 @@ class Trial:
         return request
 
     def fail(self, *_: object) -> bytes:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(HIDDEN)
 
     def leave(self, *_: object) -> bytes:
-        raise SystemExit(SECRET)
+        raise SystemExit(HIDDEN)
 
     def half_fail(self, _: bytes, context: grpc.ServicerContext) -> bytes:
         context.set_code(grpc.StatusCode.NOT_FOUND)
-        raise RuntimeError(SECRET)
+        raise RuntimeError(HIDDEN)
 
     def abort(self, _: bytes, context: grpc.ServicerContext) -> bytes:
         context.set_trailing_metadata((("x-own", "kept"),))
@@ -56,7 +56,7 @@ class Trial:
         """Reply with 1, 2, ... up to the request; fail after the third."""
         for number in range(int(request)):
             if number == 3:
-                raise RuntimeError(SECRET)
+                raise RuntimeError(HIDDEN)
             yield str(number + 1).encode()
 
     def join(self, requests: Iterator[bytes], _: object) -> bytes:
@@ -65,7 +65,7 @@ class Trial:
     def echo(self, requests: Iterator[bytes], _: object) -> Iterator[bytes]:
         for request in requests:
             if request == b"fail":
-                raise RuntimeError(SECRET)
+                raise RuntimeError(HIDDEN)
             yield request
 
     def register(self, server: grpc.Server) -> tuple[str, ...]:
