@@ -179,14 +179,14 @@ def test_calls_under_load_all_end_when_the_server_is_drained(spawn: Spawn) -> No
 
     def work() -> None:
         with dial(plain(port)) as channel:
-            remark = channel.unary_unary("/trial.Trial/Sleep")
+            sleep = channel.unary_unary("/trial.Trial/Sleep")
             while not server.log.lines("drain"):
-                outcomes.append(remark.with_call(b"0.01", timeout=10)[1].code())
+                outcomes.append(sleep.with_call(b"0.01", timeout=10)[1].code())
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(2.5)
+    until(lambda: len({line["peer"] for line in server.log.calls("OK")}) > 2 * len(threads))
     server.process.send_signal(signal.SIGUSR1)
     for thread in threads:
         thread.join()
