@@ -56,14 +56,23 @@ def calling(config: Path) -> Iterator[Calls]:
         for mode in (["--concurrency", "4", "--rate", "100"], ["--fresh", "--rate", "20"]):
             before = _connections()
             words = [*command, *mode, "Leonardo"]
-            clients.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            client = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            clients.append(client)
+            wait_for(partial(_obeys, client.pid), "the client handles SIGTERM", 30)
             wait_for(partial(_called, before), "the client calls", 30)
         yield calls
     finally:
         for client in clients:
-            client.send_signal(signal.SIGINT)
+            client.terminate()
         outputs = [client.communicate(timeout=30)[0] for client in clients]
     calls.results.extend(json.loads(output) for output in outputs)
+
+
+def _obeys(pid: int) -> bool:
+    """Tell whether the process handles SIGTERM: one that comes earlier would lose its report."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _called(before: set[str]) -> bool:
