@@ -149,11 +149,8 @@ def test_private_addresses_have_no_route_from_this_machine(server: Guest) -> Non
 def test_hosts_cannot_reach_this_machine_or_the_world(cloud: Cloud, client: Guest) -> None:
     assert client.dial("127.0.0.1", cloud.port) == "refused"
     assert client.dial(cloud.operator, cloud.port) in ("timeout", "refused")
-    for elsewhere in ("192.0.2.1", "1.1.1.1"):
-        assert "unreachable" in client.run(
-            f"python3 -c \"import socket; socket.create_connection(('{elsewhere}', 53), 2)\" 2>&1"
-            " || true"
-        )
+    program = "import socket; socket.create_connection(('192.0.2.1', 53), 2)"
+    assert "unreachable" in client.ssh(f'python3 -c "{program}"').stderr
 
 
 def answers(guest: Guest) -> bool:
