@@ -52,6 +52,16 @@ def test_check_mode_on_nothing_shows_the_stack_and_makes_nothing(environment: En
     )
 
 
+@pytest.mark.parametrize(("key_name", "code"), [("", 0), ("mine", 2)])
+def test_the_private_key_has_to_be_here_only_for_a_named_pair(
+    environment: Environment, key_name: str, code: int
+) -> None:
+    file = f"ssh_private_key_file={environment.files / 'ssh_key'}"
+    result = environment.play(PROVISION, "--check", "-e", f"stack_key_name={key_name}", "-e", file)
+    assert result.returncode == code, result.stdout
+    assert ("nobody could log in" in result.stdout) is bool(key_name)
+
+
 def test_the_first_run_says_each_step_in_plain_words(
     first: subprocess.CompletedProcess[str],
 ) -> None:
