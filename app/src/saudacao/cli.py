@@ -19,8 +19,16 @@ CONFIG_HELP = "client.toml of a deployment [default: $SAUDACAO_CLIENT_CONFIG, or
 BAD_USAGE = 2
 
 
+def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse bytes that are no text: Python makes surrogates of them, which no call can send."""
+    for name in names:
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise click.BadParameter(f"{name!r} is no UTF-8 text")
+    return names
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("names", metavar="NOME...", nargs=-1)
+@click.argument("names", metavar="NOME...", nargs=-1, callback=_text)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=CONFIG_HELP)
 @click.option("--count", type=click.IntRange(1), help="Calls to make; names are made up.")
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to call for.")
