@@ -39,9 +39,10 @@ def read_console(ec2: EC2Client, instance: str) -> Keys:
 
 
 def load(path: Path) -> dict[str, Keys]:
-    """Read a known_hosts file as {host: {key type: key}}; a missing file is empty."""
+    """Read a known_hosts file as {host: {key type: key}}; a missing or damaged file is empty."""
     known: dict[str, Keys] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         if len(fields := line.split()) >= 3 and not line.startswith("#"):
             known.setdefault(fields[0], {})[fields[1]] = fields[2]
     return known

@@ -86,6 +86,13 @@ def test_an_instance_type_without_a_live_console_is_read_the_old_way() -> None:
         assert ssh_host_keys.read_console(ec2, "i-1") == {"ssh-ed25519": KEY}
 
 
+def test_a_damaged_file_is_learnt_anew(tmp_path: Path) -> None:
+    ec2, path = new_cloud().ec2, tmp_path / "known_hosts"
+    path.write_bytes(b"\xff\xfe\x00 \x9c \xff")
+    with answers(ec2, ("get_console_output", console(KEY))):
+        assert ssh_host_keys.update(ec2, path, ["i-1"], timeout=0) == {"i-1": {"ssh-ed25519": KEY}}
+
+
 def test_the_file_is_for_its_owner_only_and_keeps_its_content(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     ssh_host_keys.save(path, known := {"i-1": {"ssh-ed25519": KEY}, "i-2": {"ssh-rsa": OTHER}})
