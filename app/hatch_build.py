@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,14 @@ def _install(made: Path, target: Path) -> None:
 def _types(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, tuple[str, str]]]:
     module = file.name.removesuffix(".proto").replace("-", "_").replace("/", ".") + "_pb2"
     prefix = f".{file.package}." if file.package else "."
-    for message in file.message_type:
-        yield prefix + message.name, (module, message.name)
+    for name in _names(file.message_type):
+        yield prefix + name, (module, name)
+
+
+def _names(messages: Iterable[descriptor_pb2.DescriptorProto], outer: str = "") -> Iterator[str]:
+    for message in messages:
+        yield outer + message.name
+        yield from _names(message.nested_type, f"{outer}{message.name}.")
 
 
 def _write_service_types(

@@ -57,6 +57,17 @@ def test_the_wheel_has_the_stubs_and_their_types(tmp_path: Path, place: str) -> 
     assert "saudacao/py.typed" in names
 
 
+def test_a_method_may_take_a_message_inside_another(tmp_path: Path) -> None:
+    folder = copy(tmp_path, proto="proto")
+    tmp_path.joinpath("proto/nested.proto").write_text(
+        'syntax = "proto3";\npackage nested;\nmessage Outer { message Inner {} }\n'
+        "service Nest { rpc Take(Outer.Inner) returns (Outer); }\n"
+    )
+    assert build(folder).returncode == 0
+    types = (folder / "src" / "nested_pb2_grpc.pyi").read_text()
+    assert "request: nested_pb2.Outer.Inner" in types
+
+
 def test_a_build_without_the_interface_says_where_it_looked(tmp_path: Path) -> None:
     done = build(copy(tmp_path, proto=None))
     assert done.returncode != 0
