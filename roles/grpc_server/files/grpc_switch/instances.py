@@ -77,8 +77,11 @@ class Instances:
             run("systemctl", "start", unit)
         except RefusedError as error:
             reason = str(error).partition("\n")[0]
+            words = ("--quiet", "--output=cat", "--lines=1", f"_SYSTEMD_UNIT={unit}")
+            said = run("journalctl", *words, check=False).strip()[-600:]
             raise RefusedError(
-                f"release {release} did not start: {reason} Its log: journalctl -u {unit}"
+                f"release {release} did not start: {reason} It said last: {said or 'nothing'}"
+                f" Its log: journalctl -u {unit}"
             ) from error
 
     def resume(self, release: str) -> int | None:
