@@ -112,7 +112,7 @@ class ServerProcess:
         environment = os.environ | {
             f"SERVER_{key.upper()}": str(value) for key, value in chosen.items()
         }
-        environment["PYTHONPATH"] = f"{ROOT}:{_distribution(folder)}"
+        environment["PYTHONPATH"] = f"{ROOT}:{distribution(folder)}"
         command = [*wrapper, sys.executable, "-m", "saudacao.server"]
         with self.log.path.open("wb") as stderr:
             self.process = subprocess.Popen(command, env=environment, stderr=stderr, cwd=folder)
@@ -134,12 +134,13 @@ class ServerProcess:
         self.process.wait()
 
 
-def _distribution(folder: Path) -> Path:
-    """Make what pip makes of a distribution whose entry point is the trial service."""
+def distribution(folder: Path) -> Path:
+    """Make what pip makes of a distribution whose entry points are the trial service's."""
     site = folder / "site"
     facts = site / "trial-1.dist-info"
     facts.mkdir(parents=True, exist_ok=True)
     facts.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: trial\nVersion: 1\n")
     points = "[saudacao.services]\ntrial = tests.app.trial:register\n"
+    points += "[saudacao.checks]\ntrial = tests.app.trial:check\n"
     facts.joinpath("entry_points.txt").write_text(points)
     return site

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.guide import write_project
-from tests.app.pki import Authority
+from tests.app.pki import SERVER_NAME, Authority
 from tests.app.running import LogFile, until
 
 
@@ -40,6 +40,19 @@ def call(python: Path, config: Path, *numbers: str) -> subprocess.CompletedProce
     )
 
 
+def check(
+    python: Path, environment: dict[str, str], port: int, authority: Authority
+) -> subprocess.CompletedProcess[str]:
+    """Check the server as a host does; the guide's check makes a call of its own."""
+    folder = authority.folder
+    command = [str(python), "-I", "-m", "saudacao.check", f"--address=127.0.0.1:{port}"]
+    command += [f"--server-name={SERVER_NAME}", f"--ca-file={folder}/ca.crt"]
+    command += [f"--certificate-file={folder}/server.crt", f"--key-file={folder}/server.key"]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=30, env=environment
+    )
+
+
 def test_the_guides_service_answers_its_own_client_over_mutual_tls(
     python: Path, authority: Authority, tmp_path: Path
 ) -> None:
@@ -55,13 +68,15 @@ def test_the_guides_service_answers_its_own_client_over_mutual_tls(
         config = write_config(authority, log.lines("ready")[0]["port"])
         added = call(python, config, "1", "2", "3")
         assert (added.stdout, added.stderr) == ("6\n", "")
+        checked = check(python, environment, log.lines("ready")[0]["port"], authority)
+        assert (checked.returncode, checked.stderr) == (0, "")
         refused = call(python, config)
         assert refused.returncode == 1
         assert "INVALID_ARGUMENT: numbers is empty" in refused.stderr
     finally:
         server.terminate()
         assert server.wait(timeout=20) == 0
-    assert [line["method"] for line in log.calls("OK")] == ["/sums.v1.SumService/Sum"]
+    assert [line["method"] for line in log.calls("OK")] == ["/sums.v1.SumService/Sum"] * 2
 
 
 def write_config(authority: Authority, port: int) -> Path:

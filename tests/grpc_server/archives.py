@@ -30,6 +30,11 @@ def register(server):
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("slow.Slow", handlers)])
     return ("slow.Slow",)
 """
+WRONG_SERVICE = """
+from saudacao import greeter
+greeter.greet = lambda name: f"Oi, {name}!"
+register = greeter.register
+"""
 CHECK_FAILS = "import sys; sys.exit('nobody listens')\n"
 
 
@@ -65,6 +70,16 @@ def slow(archive: Path, release: str) -> Path:
     files = contents(path)
     entry_points = "[saudacao.services]\nslow = slow:register\n"
     _add_wheel(files, "slow", {"slow.py": SLOW_SERVICE}, entry_points)
+    return write(path, files)
+
+
+def wrong(archive: Path, release: str) -> Path:
+    """Return a release beside a real one that is ready, and whose greeter answers wrong."""
+    path = variant(archive, release, {"SERVER_SERVICE": "wrong"})
+    files = contents(path)
+    entry_points = "[saudacao.services]\nwrong = wrong:register\n"
+    entry_points += "[saudacao.checks]\nwrong = saudacao.greeter:check\n"
+    _add_wheel(files, "wrong", {"wrong.py": WRONG_SERVICE}, entry_points)
     return write(path, files)
 
 

@@ -23,6 +23,7 @@ class FakeHost:
         )  # fmt: skip
         self.calls: list[str] = []
         self.failing = ""
+        self.environments: list[dict[str, str]] = []
         self.states: dict[str, str] = {}
         self.config.wanted_units.mkdir(parents=True)
         for module in (instances, mapping, switching):
@@ -47,11 +48,13 @@ class FakeHost:
         self.switch.confirm(release)
         self.calls.clear()
 
-    def run(self, *command: Any, check: bool = True, **_: Any) -> str:
+    def run(self, *command: Any, check: bool = True, **options: Any) -> str:
         """Answer a command; the one that contains `failing` fails."""
         words = [str(word) for word in command]
         line = " ".join(words)
         note = _note(words)
+        if "env" in options:
+            self.environments.append(options["env"])
         if note:
             self.calls.append(note)
         if self.failing and self.failing in (note or line):

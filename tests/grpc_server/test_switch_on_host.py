@@ -2,6 +2,7 @@
 
 import socket
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -32,8 +33,20 @@ def test_three_switches_lose_no_call(deployment: Deployment, second: str) -> Non
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_release_that_cannot_serve_touches_nothing(deployment: Deployment, fault: str) -> None:
     source, reason = BROKEN[fault]
-    host, name = deployment.host, f"0.3.0-{fault.replace(' ', '-')}"
-    bad = host.install(archives.broken(deployment.archive, name, source))
+    name = f"0.3.0-{fault.replace(' ', '-')}"
+    assert_refused(deployment, archives.broken(deployment.archive, name, source), reason)
+
+
+def test_a_release_that_is_ready_but_answers_wrong_touches_nothing(
+    deployment: Deployment,
+) -> None:
+    bad = archives.wrong(deployment.archive, "0.3.0-answers-wrong")
+    assert_refused(deployment, bad, "greeted with 'Oi, Leonardo!', not with 'Olá, Leonardo!'")
+
+
+def assert_refused(deployment: Deployment, archive: Path, reason: str) -> None:
+    host = deployment.host
+    bad = host.install(archive)
     before = host.run("cat /etc/saudacao/active.nft").stdout
     with calling(deployment.client) as calls:
         assert reason in host.refusal("switch", bad)

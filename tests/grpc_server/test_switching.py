@@ -1,9 +1,11 @@
 """The order of a switch: what is done before what, and what is left when a step fails."""
 
+import json
 from pathlib import Path
 
 import pytest
 from grpc_switch import mapping
+from grpc_switch.install import DESCRIPTION
 from grpc_switch.system import RefusedError
 
 from tests.grpc_server.fake_host import FakeHost
@@ -24,6 +26,13 @@ def test_a_release_is_checked_and_enabled_before_it_is_mapped(host: FakeHost) ->
     ]  # fmt: skip
     assert answer["provisional"] is True
     assert answer["previous"] == ["a"]
+
+
+def test_a_release_is_checked_by_its_id_and_settings_on_both_ports(host: FakeHost) -> None:
+    description = {"id": "a", "settings": {"SERVER_SERVICE": "own"}}
+    (host.config.folder("a") / DESCRIPTION).write_text(json.dumps(description))
+    host.switch.switch("a", 60)
+    assert host.environments == [{"SERVER_SERVICE": "own", "SERVER_RELEASE": "a"}] * 2
 
 
 def test_the_previous_release_stays_enabled_and_serving_until_the_confirmation(

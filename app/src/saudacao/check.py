@@ -1,5 +1,7 @@
 """Asks a server whether it serves: `python -m saudacao.check --address HOST:PORT ...`.
 
+With a release's settings in the environment (SERVER_RELEASE, SERVER_SERVICE), the service's own
+check, its entry point in saudacao.checks, has to pass too, and that release has to answer it.
 Exit code 0 when it does, 1 with the reason in one sentence when it does not, 2 for bad usage.
 """
 
@@ -36,7 +38,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--service", default="", help="service to ask about (default: all)")
     parser.add_argument("--plaintext", action="store_true", help="the server serves without TLS")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="SECONDS", help="for each of the checks"
+    )
     parser.add_argument(
         REFUSED,
         action="store_true",
@@ -73,18 +77,22 @@ def _why_not_serving(config: "Config", service: str, timeout: float) -> str | No
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+    from saudacao import own_check
     from saudacao.client import ConfigError, connect, explain
 
     try:
         with connect(config) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
             reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=timeout)
+            status = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+            if status != "SERVING":
+                return f"its health is {status}: see its log"
+            own_check.run(channel, timeout)
     except grpc.RpcError as error:
         return explain(error, config)
-    except ConfigError as error:
+    except (ConfigError, own_check.OwnCheckError) as error:
         return str(error)
-    status = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
-    return None if status == "SERVING" else f"its health is {status}: see its log"
+    return None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The greeter: its rules, its servicer, and the entry point that registers it."""
+"""The greeter: its rules, its servicer, and the entry points that register and check it."""
 
 import unicodedata
 
@@ -11,6 +11,9 @@ from saudacao.original import saudacao_pb2_grpc as original_grpc
 from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 
 LONGEST_NAME = 256
+
+# Seconds in which a host's own server greets, even a busy one.
+CHECK_DEADLINE = 3.0
 
 # Line and paragraph separators (Zl, Zp) break a line just as the control characters (Cc) do.
 # Format characters (Cf) stay: right-to-left names and joined emoji are written with them.
@@ -73,3 +76,11 @@ def register(server: grpc.Server) -> tuple[str, ...]:
     original_grpc.add_SaudacaoServiceServicer_to_server(OriginalGreeter(), server)
     files = (saudacao_pb2.DESCRIPTOR, original_pb2.DESCRIPTOR)
     return tuple(file.services_by_name["SaudacaoService"].full_name for file in files)
+
+
+def check(channel: grpc.Channel) -> None:
+    """Greet "Leonardo", exactly; raises ValueError, or grpc.RpcError, when that does not work."""
+    stub = saudacao_pb2_grpc.SaudacaoServiceStub(channel)
+    reply = stub.Saudar(saudacao_pb2.Mensagem(nome="Leonardo"), timeout=CHECK_DEADLINE)
+    if reply.texto != "Olá, Leonardo!":
+        raise ValueError(f"Leonardo is greeted with {reply.texto!r}, not with 'Olá, Leonardo!'")

@@ -8,8 +8,10 @@ import grpc
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
     Interceptor = grpc.ServerInterceptor[Any, Any]
+    UnaryClientInterceptor = grpc.UnaryUnaryClientInterceptor[Any, Any]
 else:
     Handler = grpc.RpcMethodHandler
     Interceptor = grpc.ServerInterceptor
+    UnaryClientInterceptor = grpc.UnaryUnaryClientInterceptor
 
 Continuation = Callable[[grpc.HandlerCallDetails], Handler | None]

@@ -53,6 +53,11 @@ class Releases:
             kept = ", ".join(self.installed()) or "none"
             raise RefusedError(f"release {release} is not installed here. Installed are: {kept}")
 
+    def settings(self, release: str) -> dict[str, str]:
+        """Return the settings that are part of a release."""
+        description = json.loads((self.config.folder(release) / DESCRIPTION).read_text())
+        return dict(description.get("settings", {}))
+
     def install(self, path: Path) -> dict[str, Any]:
         """Install an archive; one that is installed already changes nothing.
 

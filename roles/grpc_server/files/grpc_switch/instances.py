@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .install import Releases
 from .system import RefusedError, run, write_atomically
 
 if TYPE_CHECKING:
@@ -122,8 +123,10 @@ class Instances:
         self._environment(release).unlink(missing_ok=True)
 
     def check(self, release: str, port: int) -> None:
-        """Call a port as the release's own client, as the service's user: mTLS and health.
+        """Call a port as the release's own client, as the service's user: mTLS, health, answers.
 
+        The client has the release's id and settings in its environment, as the server does: by
+        them it knows which answers are right. An older release's client knows fewer options.
         RefusedError says what the client saw.
         """
         config = self.config
@@ -141,9 +144,10 @@ class Instances:
             *("--certificate-file", config.tls / "server.crt"),
             *("--key-file", config.tls / "server.key"),
         ]
+        settings = {**Releases(config).settings(release), "SERVER_RELEASE": release}
         account: dict[str, Any] = {"user": config.name, "group": config.name, "extra_groups": []}
         try:
-            run(*client, *files, timeout=CHECK_SECONDS, cwd="/", env={}, **account)
+            run(*client, *files, timeout=CHECK_SECONDS, cwd="/", env=settings, **account)
         except RefusedError as error:
             unit = config.unit(release)
             raise RefusedError(
