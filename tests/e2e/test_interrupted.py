@@ -58,4 +58,5 @@ def test_an_interrupted_teardown_is_finished_by_the_next(environment: Environmen
     process.communicate(timeout=60)
     environment.playbook("teardown.yml")
     graph = environment.run("ansible-inventory", "--graph")
+    assert graph.code == 0, graph.output
     assert "i-" not in graph.output

@@ -28,6 +28,7 @@ def test_check_of_a_fresh_environment_changes_nothing(environment: Environment) 
     assert "the fixed public address" in run.output
     assert not list(environment.state.rglob("*.key"))
     graph = environment.run("ansible-inventory", "--graph", "grpc_servers")
+    assert graph.code == 0, graph.output
     assert "i-" not in graph.output
 
 
