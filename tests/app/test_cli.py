@@ -206,7 +206,9 @@ def test_missing_certificates_are_exit_code_2_and_named(silent: Path, tmp_path: 
     assert "server.key cannot be read" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("--count", "0"), ("--nonsense",), ("\udcff",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--count", "0"), ("--nonsense",), ("\udcff",), ("--duration", "nan", "Ana")]
+)
 def test_bad_usage_is_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert client(tmp_path, *arguments).returncode == 2
 

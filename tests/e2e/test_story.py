@@ -60,6 +60,14 @@ def test_check_of_a_deployed_environment_finds_nothing_to_do(environment: Enviro
     assert set(run.changed.values()) == {0}
 
 
+def test_a_check_without_local_state_leaves_the_host_out(environment: Environment) -> None:
+    """The host's key is not known then: a check says so, and a real run learns it again."""
+    (environment.state / "known_hosts").unlink()
+    run = environment.playbook("site.yml", "--check", "--diff")
+    assert "is left out of this check" in run.output
+    assert not (environment.state / "known_hosts").exists()
+
+
 def test_no_private_key_is_printed_even_with_vvv(environment: Environment) -> None:
     """Lines of every private key are absent from the most talkative output there is."""
     (environment.state / "certificates/server.key").unlink()

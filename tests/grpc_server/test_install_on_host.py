@@ -16,6 +16,14 @@ def test_an_installed_release_is_not_installed_again(deployment: Deployment, sec
     assert deployment.host.run("ls /opt/saudacao/incoming").stdout == ""
 
 
+def test_an_archive_that_another_run_has_installed_changes_nothing(
+    deployment: Deployment, second: str
+) -> None:
+    """Two runs at once copy to the same place, and the first to install takes the archive."""
+    answer = deployment.host.ask("install", f"/opt/saudacao/incoming/{second}.tar")
+    assert answer == {"changed": False, "release": second}
+
+
 def test_a_half_installed_release_is_finished_by_the_next_run(deployment: Deployment) -> None:
     archive = archives.broken(deployment.archive, "0.4.0-half", archives.EXITS)
     deployment.host.run(f"mkdir -p {RELEASES}/0.4.0-half/venv; touch {RELEASES}/0.4.0-half/venv/x")

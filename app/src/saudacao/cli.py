@@ -1,6 +1,7 @@
 """The command `saudacao-client`: greets by name, or probes the server with many calls."""
 
 import json
+import math
 import os
 import signal
 import sys
@@ -19,6 +20,24 @@ CONFIG_HELP = "client.toml of a deployment [default: $SAUDACAO_CLIENT_CONFIG, or
 BAD_USAGE = 2
 
 
+class _PositiveNumber(click.FloatRange):
+    """A finite number above zero; Python takes nan and inf for numbers too."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail as bad usage."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+_POSITIVE = _PositiveNumber(0, min_open=True)
+
+
 def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse bytes that are no text: Python makes surrogates of them, which no call can send."""
     for name in names:
@@ -31,11 +50,11 @@ def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[st
 @click.argument("names", metavar="NOME...", nargs=-1, callback=_text)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=CONFIG_HELP)
 @click.option("--count", type=click.IntRange(1), help="Calls to make; names are made up.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to call for.")
+@click.option("--duration", type=_POSITIVE, help="Seconds to call for.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=1, help="Calls at a time.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Calls a second, in all.")
+@click.option("--rate", type=_POSITIVE, help="Calls a second, in all.")
 @click.option("--fresh", is_flag=True, help="Make a connection for each call.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and no replies.")
 def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any) -> None:
     """Print the greeting of each NOME, one a line.

@@ -61,9 +61,11 @@ class Releases:
     def install(self, path: Path) -> dict[str, Any]:
         """Install an archive; one that is installed already changes nothing.
 
-        An archive in the incoming folder is removed afterwards. RefusedError leaves no trace
-        of the release.
+        An archive in the incoming folder is removed afterwards, so another run may have taken it
+        and installed the release. RefusedError leaves no trace of the release.
         """
+        if not path.exists() and (self.config.folder(path.stem) / DESCRIPTION).exists():
+            return {"changed": False, "release": path.stem}
         description = archive.describe(self.config, path)
         folder = self.config.folder(description["id"])
         changed = not (folder / DESCRIPTION).exists()
