@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from saudacao.services import Register
 
 ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("saudacao-client")
 
 
 def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
@@ -43,6 +44,18 @@ def greet(channel: grpc.Channel, name: str = "Leonardo") -> str:
 def dial(config: Config) -> Any:
     """A channel with a connection of its own; Any, since grpc's stubs want serializers."""
     return connect(config, own_connection=True)
+
+
+def write_config(folder: Path, port: int) -> Path:
+    """Write the client.toml of a server here, beside its certificates in `tls`."""
+    path = folder / ".deploy" / "local" / "client.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f'endpoint = "127.0.0.1:{port}"\nserver_name = "trial.internal"\n'
+        'ca_file = "../../tls/ca.crt"\ncertificate_file = "../../tls/server.crt"\n'
+        'key_file = "../../tls/server.key"\n'
+    )
+    return path
 
 
 class LogFile:

@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,7 @@ from typing_extensions import override
 
 from tests.app.conftest import Serve
 from tests.app.pki import Authority
-from tests.app.running import Running, until
-
-COMMAND = Path(sys.executable).with_name("saudacao-client")
+from tests.app.running import COMMAND, Running, until, write_config
 
 
 class WrongGreeter(saudacao_pb2_grpc.SaudacaoServiceServicer):
@@ -39,17 +35,6 @@ def silent(authority: Authority, tmp_path: Path) -> Path:
     """The client.toml of a deployment that does not answer, beside its certificates."""
     assert authority.folder == tmp_path / "tls"
     return write_config(tmp_path, 1)
-
-
-def write_config(folder: Path, port: int) -> Path:
-    path = folder / ".deploy" / "local" / "client.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f'endpoint = "127.0.0.1:{port}"\nserver_name = "trial.internal"\n'
-        'ca_file = "../../tls/ca.crt"\ncertificate_file = "../../tls/server.crt"\n'
-        'key_file = "../../tls/server.key"\n'
-    )
-    return path
 
 
 def client(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -123,23 +108,6 @@ def test_rate_and_duration_bound_the_calls(tmp_path: Path) -> None:
     assert 0.5 < result["seconds"] < 5
 
 
-@pytest.mark.usefixtures("server")
-def test_an_interrupted_probe_sums_up_what_it_did(tmp_path: Path) -> None:
-    command = [str(COMMAND), "--duration", "60", "--rate", "50", "--json"]
-    probe = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    until(lambda: "SigCgt" in Path(f"/proc/{probe.pid}/status").read_text() and caught(probe.pid))
-    probe.send_signal(signal.SIGINT)
-    output, _ = probe.communicate(timeout=20)
-    assert json.loads(output)["interrupted"] is True
-
-
-def caught(pid: int) -> bool:
-    """Tell whether the process handles SIGTERM, as it does once it calls."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    mask = int(status.split("SigCgt:")[1].split()[0], 16)
-    return bool(mask >> (signal.SIGTERM - 1) & 1)
-
-
 def test_a_wrong_reply_is_a_failure_that_shows_it(
     start: Serve, tmp_path: Path, authority: Authority
 ) -> None:
@@ -207,10 +175,23 @@ def test_missing_certificates_are_exit_code_2_and_named(silent: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--count", "0"), ("--nonsense",), ("\udcff",), ("--duration", "nan", "Ana")]
+    "arguments",
+    [
+        (),
+        ("--count", "0"),
+        ("--nonsense",),
+        ("\udcff",),
+        ("--duration", "nan", "Ana"),
+        ("--count", "9", "--mixed"),
+        ("--count", "9", "--mixed", "--fresh", "--concurrency", "2"),
+    ],
 )
 def test_bad_usage_is_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert client(tmp_path, *arguments).returncode == 2
+
+
+def test_mixed_connections_in_one_thread_are_refused_with_what_to_give(tmp_path: Path) -> None:
+    assert "--concurrency 2 or more" in client(tmp_path, "--count", "9", "--mixed").stderr
 
 
 def test_made_up_names_differ_and_begin_with_those_given() -> None:

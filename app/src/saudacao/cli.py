@@ -3,13 +3,14 @@
 import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from saudacao.interruption import Interruption
 
 if TYPE_CHECKING:
     from saudacao.client import Config
@@ -54,19 +55,25 @@ def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[st
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=1, help="Calls at a time.")
 @click.option("--rate", type=_POSITIVE, help="Calls a second, in all.")
 @click.option("--fresh", is_flag=True, help="Make a connection for each call.")
+@click.option("--mixed", is_flag=True, help="The same, in half of the threads of --concurrency.")
+@click.option("--stop-on-failure", is_flag=True, help="Begin no call after one that went wrong.")
 @click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and no replies.")
 def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any) -> None:
     """Print the greeting of each NOME, one a line.
 
-    With --count or --duration, call many times and print a summary instead; Ctrl-C ends it early.
+    With --count or --duration, call many times and print a summary instead; Ctrl-C ends it early,
+    a second one at once.
     The exit code is 0 when every reply is right, 1 when one is not, 2 for bad usage.
     """
     probing = bool(plan["count"] or plan["duration"])
     if not (names or probing):
         raise click.UsageError("give at least one NOME, or --count or --duration")
+    if plan["mixed"] and (plan["fresh"] or plan["concurrency"] == 1):
+        raise click.UsageError("--mixed needs --concurrency 2 or more, and no --fresh")
     # Read when grpc is imported: the reasons for failures are in our own messages.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    interruption = Interruption()
     from saudacao import client
     from saudacao.names import varied
     from saudacao.probe import Plan
@@ -75,23 +82,30 @@ def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any
         plan["count"] = len(names)
     quiet = probing or as_json
     try:
-        tally, summary = _call(
-            client.load(config), Plan(**plan), varied(names), None if quiet else _print
+        tally, seconds = _call(
+            interruption,
+            client.load(config),
+            Plan(**plan),
+            varied(names),
+            None if quiet else _print,
         )
     except client.ConfigError as error:
         _complain(str(error))
         sys.exit(BAD_USAGE)
+    summary = tally.summary(seconds, interrupted=interruption.received)
     _conclude(tally, summary, quiet=quiet, as_json=as_json)
 
 
 def _call(
-    config: "Config", plan: "Plan", names: Iterator[str], show: Callable[["Call"], None] | None
-) -> tuple["Tally", dict[str, object]]:
-    from saudacao.client import connect
+    interruption: Interruption,
+    config: "Config",
+    plan: "Plan",
+    names: Iterator[str],
+    show: Callable[["Call"], None] | None,
+) -> tuple["Tally", float]:
     from saudacao.probe import Probe
     from saudacao.tally import Tally
 
-    connect(config).close()  # files that cannot be read are found here, not in a thread
     tally = Tally()
 
     def report(call: "Call") -> None:
@@ -100,10 +114,7 @@ def _call(
             show(call)
 
     probe = Probe(config, plan, names, report)
-    for received in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(received, lambda *_: probe.stop())
-    seconds = probe.run()
-    return tally, tally.summary(seconds, interrupted=probe.stopped)
+    return tally, interruption.run(probe.run, probe.stop)
 
 
 def _print(call: "Call") -> None:
@@ -121,7 +132,7 @@ def _conclude(
     elif quiet:
         click.echo(_sentence(summary))
     if quiet and tally.first_failure:
-        _complain(tally.first_failure["message"])
+        _complain(tally.first_failure["message"] or "")
     sys.exit(0 if tally.good else 1)
 
 

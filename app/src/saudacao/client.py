@@ -15,7 +15,16 @@ import grpc
 
 from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES, Options, keepalive
 
-__all__ = ["DEADLINE", "Config", "ConfigError", "connect", "default_path", "explain", "load"]
+__all__ = [
+    "DEADLINE",
+    "Config",
+    "ConfigError",
+    "connect",
+    "default_path",
+    "explain",
+    "load",
+    "read_credentials",
+]
 
 VARIABLE = "SAUDACAO_CLIENT_CONFIG"
 TEXTS = ("endpoint", "server_name")
@@ -64,23 +73,39 @@ def load(path: Path | None = None) -> Config:
     return Config(endpoint, server_name, ca, certificate, key)
 
 
-def connect(config: Config, *, own_connection: bool = False) -> grpc.Channel:
+def read_credentials(config: Config) -> grpc.ChannelCredentials | None:
+    """Read the certificates and the key; None for plaintext.
+
+    Raises ConfigError when a file cannot be read.
+    """
+    if config.ca_file is None:
+        return None
+    key, certificate = _read(config.key_file), _read(config.certificate_file)
+    return grpc.ssl_channel_credentials(_read(config.ca_file), key, certificate)
+
+
+def connect(
+    config: Config,
+    *,
+    own_connection: bool = False,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> grpc.Channel:
     """Return a channel with the keepalive and limits of this project's servers.
 
     Channels of one process share connections to the same place; `own_connection` has one made
-    for this channel alone. Raises ConfigError when a file cannot be read.
+    for this channel alone. Without `credentials` the files are read; raises ConfigError when one
+    cannot be.
     """
     options: Options = [
         *keepalive(),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.use_local_subchannel_pool", int(own_connection)),
     ]
-    if config.ca_file is None:
+    chosen = credentials or read_credentials(config)
+    if chosen is None:
         return grpc.insecure_channel(config.endpoint, options)
     options.append(("grpc.ssl_target_name_override", config.server_name))
-    key, certificate = _read(config.key_file), _read(config.certificate_file)
-    credentials = grpc.ssl_channel_credentials(_read(config.ca_file), key, certificate)
-    return grpc.secure_channel(config.endpoint, credentials, options)
+    return grpc.secure_channel(config.endpoint, chosen, options)
 
 
 def explain(error: grpc.RpcError, config: Config) -> str:

@@ -5,11 +5,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 
-from saudacao.client import Config, connect, explain
+from saudacao.client import Config, connect, explain, read_credentials
 from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 
 
@@ -18,7 +19,8 @@ class Plan:
     """How to call: the first of `count` and `duration` (seconds) to be reached ends it.
 
     `rate` is in calls per second over all threads (None: as fast as replies come), `timeout` in
-    seconds for each call. `fresh` makes a connection for each call, else each thread keeps one.
+    seconds for each call. `fresh` makes a connection for each call, else each thread keeps one;
+    `mixed` has every second thread make them. `stop_on_failure` ends it too.
     """
 
     count: int | None
@@ -27,16 +29,23 @@ class Plan:
     rate: float | None = None
     fresh: bool = False
     timeout: float = 10.0
+    mixed: bool = False
+    stop_on_failure: bool = False
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call and what came of it."""
+    """One call and what came of it; `began` is in seconds since 1970.
+
+    `release` is the one that answered, also with a failure; None when nothing answered.
+    """
 
     request_id: str
     name: str
-    status: str
-    seconds: float
+    fresh: bool
+    began: float
+    status: str = "OK"
+    seconds: float = 0.0
     reply: str | None = None
     release: str | None = None
     failure: str | None = None
@@ -58,7 +67,10 @@ class Call:
 
 
 class Probe:
-    """Calls by a plan; `report` gets each call, from several threads."""
+    """Calls by a plan; `report` gets each call, from several threads.
+
+    Raises ConfigError when a file of the configuration cannot be read.
+    """
 
     def __init__(
         self, config: Config, plan: Plan, names: Iterator[str], report: Callable[[Call], None]
@@ -67,44 +79,43 @@ class Probe:
         self._plan = plan
         self._names = names
         self._report = report
+        # Read once: files that change while it calls may not fit each other for a moment.
+        self._credentials = read_credentials(config)
+        self._random = secrets.SystemRandom()
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count()
         self._choosing = threading.Lock()
-        self._stopped = threading.Event()
+        self._ending = threading.Event()
         self._started = 0.0
-
-    @property
-    def stopped(self) -> bool:
-        """Whether stop() was called."""
-        return self._stopped.is_set()
 
     def stop(self) -> None:
         """Begin no more calls; those begun get their replies."""
-        self._stopped.set()
+        self._ending.set()
 
     def run(self) -> float:
         """Call until the plan is fulfilled or stop(); return the seconds that it took."""
         self._started = time.monotonic()
-        threads = [
-            threading.Thread(target=self._work, daemon=True) for _ in range(self._plan.concurrency)
-        ]
+        plan = self._plan
+        kinds = [plan.fresh or (plan.mixed and index % 2 == 1) for index in range(plan.concurrency)]
+        threads = [threading.Thread(target=self._work, args=[kind], daemon=True) for kind in kinds]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return time.monotonic() - self._started
 
-    def _work(self) -> None:
-        channel = None if self._plan.fresh else connect(self._config, own_connection=True)
-        while (chosen := self._choose()) is not None:
-            number, name = chosen
-            if channel is not None:
-                self._report(self._call(channel, number, name))
-            else:
-                with connect(self._config, own_connection=True) as fresh:
-                    self._report(self._call(fresh, number, name))
-        if channel is not None:
-            channel.close()
+    def _work(self, fresh: bool) -> None:
+        if fresh:
+            while (chosen := self._choose()) is not None:
+                with self._connect() as channel:
+                    self._call(channel, *chosen, fresh=True)
+            return
+        with self._connect() as channel:
+            while (chosen := self._choose()) is not None:
+                self._call(channel, *chosen, fresh=False)
+
+    def _connect(self) -> grpc.Channel:
+        return connect(self._config, own_connection=True, credentials=self._credentials)
 
     def _choose(self) -> tuple[int, str] | None:
         """Take the next number and name, when their time has come; None at the plan's end."""
@@ -113,35 +124,51 @@ class Probe:
             if self._plan.count is not None and number >= self._plan.count:
                 return None
             name = next(self._names)
-        due = self._started + (number / self._plan.rate if self._plan.rate else 0)
+        due = self._started + self._offset(number)
         end = self._started + self._plan.duration if self._plan.duration else None
         if end is not None and max(due, time.monotonic()) >= end:
             return None
-        if self._stopped.wait(max(0, due - time.monotonic())):
+        if self._ending.wait(max(0, due - time.monotonic())):
             return None
         return number, name
 
-    def _call(self, channel: grpc.Channel, number: int, name: str) -> Call:
-        request_id = f"{self._run}-{number}"
+    def _offset(self, number: int) -> float:
+        """Return a moment of the call's turn, in seconds from the start.
+
+        Regular callers could share out a server's calls among them so that one of them never
+        gets the bad ones.
+        """
+        if self._plan.rate is None:
+            return 0
+        return (number + self._random.random()) / self._plan.rate
+
+    def _call(self, channel: grpc.Channel, number: int, name: str, *, fresh: bool) -> None:
+        call = self._make(channel, Call(f"{self._run}-{number}", name, fresh, time.time()))
+        self._report(call)
+        if self._plan.stop_on_failure and call.problem:
+            self.stop()
+
+    def _make(self, channel: grpc.Channel, call: Call) -> Call:
         stub = saudacao_pb2_grpc.SaudacaoServiceStub(channel)
         started = time.monotonic()
         try:
-            reply, call = stub.Saudar.with_call(
-                saudacao_pb2.Mensagem(nome=name),
+            reply, ended = stub.Saudar.with_call(
+                saudacao_pb2.Mensagem(nome=call.name),
                 timeout=self._plan.timeout,
-                metadata=(("x-request-id", request_id),),
+                metadata=(("x-request-id", call.request_id),),
             )
         except grpc.RpcError as error:
-            seconds = time.monotonic() - started
-            reason = explain(error, self._config)
-            return Call(request_id, name, error.code().name, seconds, failure=reason)
+            return replace(
+                call,
+                status=error.code().name,
+                seconds=time.monotonic() - started,
+                release=_release(error.trailing_metadata()),
+                failure=explain(error, self._config),
+            )
         seconds = time.monotonic() - started
-        release = _value(call.trailing_metadata(), "x-release")
-        return Call(request_id, name, "OK", seconds, reply.texto, release)
+        release = _release(ended.trailing_metadata())
+        return replace(call, seconds=seconds, reply=reply.texto, release=release)
 
 
-def _value(metadata: Iterable[tuple[str, str | bytes]] | None, wanted: str) -> str | None:
-    for key, value in metadata or ():
-        if key == wanted:
-            return str(value)
-    return None
+def _release(metadata: Iterable[Any] | None) -> str | None:
+    return next((str(value) for key, value in metadata or () if key == "x-release"), None)
