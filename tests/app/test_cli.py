@@ -200,3 +200,15 @@ def test_made_up_names_differ_and_begin_with_those_given() -> None:
     assert found[0] == "Leonardo"
     assert len(set(found)) == 2000
     assert max(map(len, found)) == 256
+
+
+@pytest.mark.usefixtures("server")
+def test_progress_is_said_while_it_still_calls(tmp_path: Path) -> None:
+    done = client(tmp_path, "--json", "--count=40", "--rate=40", "--progress=0.2")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    counts = [line["calls"] for line in lines]
+    assert counts[0] == 1
+    assert counts == sorted(counts)
+    assert len(counts) >= 3
+    assert set(summary(done)) - set(lines[-1]) == {"request_ids"}

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,8 +12,7 @@ import click
 from saudacao.interruption import Interruption
 
 if TYPE_CHECKING:
-    from saudacao.client import Config
-    from saudacao.probe import Call, Plan
+    from saudacao.probe import Call
     from saudacao.tally import Tally
 
 CONFIG_HELP = "client.toml of a deployment [default: $SAUDACAO_CLIENT_CONFIG, or .deploy/local/]"
@@ -58,8 +56,15 @@ def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[st
 @click.option("--mixed", is_flag=True, help="The same, in half of the threads of --concurrency.")
 @click.option("--stop-on-failure", is_flag=True, help="Begin no call after one that went wrong.")
 @click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True)
+@click.option("--progress", type=_POSITIVE, help="Seconds between summaries on standard error.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and no replies.")
-def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any) -> None:
+def main(
+    names: tuple[str, ...],
+    config: Path | None,
+    as_json: bool,
+    progress: float | None,
+    **plan: Any,
+) -> None:
     """Print the greeting of each NOME, one a line.
 
     With --count or --duration, call many times and print a summary instead; Ctrl-C ends it early,
@@ -76,45 +81,31 @@ def main(names: tuple[str, ...], config: Path | None, as_json: bool, **plan: Any
     interruption = Interruption()
     from saudacao import client
     from saudacao.names import varied
-    from saudacao.probe import Plan
+    from saudacao.probe import Plan, Probe
+    from saudacao.progress import Progress
+    from saudacao.tally import Tally
 
     if not probing:
         plan["count"] = len(names)
     quiet = probing or as_json
+    tally = Tally()
+    lines = Progress(tally, progress) if progress else None
+
+    def report(call: "Call") -> None:
+        tally.add(call)
+        if lines:
+            lines.note()
+        if not quiet:
+            _print(call)
+
     try:
-        tally, seconds = _call(
-            interruption,
-            client.load(config),
-            Plan(**plan),
-            varied(names),
-            None if quiet else _print,
-        )
+        probe = Probe(client.load(config), Plan(**plan), varied(names), report)
+        seconds = interruption.run(probe.run, probe.stop)
     except client.ConfigError as error:
         _complain(str(error))
         sys.exit(BAD_USAGE)
     summary = tally.summary(seconds, interrupted=interruption.received)
     _conclude(tally, summary, quiet=quiet, as_json=as_json)
-
-
-def _call(
-    interruption: Interruption,
-    config: "Config",
-    plan: "Plan",
-    names: Iterator[str],
-    show: Callable[["Call"], None] | None,
-) -> tuple["Tally", float]:
-    from saudacao.probe import Probe
-    from saudacao.tally import Tally
-
-    tally = Tally()
-
-    def report(call: "Call") -> None:
-        tally.add(call)
-        if show:
-            show(call)
-
-    probe = Probe(config, plan, names, report)
-    return tally, interruption.run(probe.run, probe.stop)
 
 
 def _print(call: "Call") -> None:

@@ -56,21 +56,22 @@ class Tally:
 
     def summary(self, seconds: float, *, interrupted: bool) -> dict[str, object]:
         """Return everything as one JSON object; `seconds` is how long the calls took together."""
-        releases = sorted({release for release, _ in self._seconds if release is not None})
-        latencies = sorted(chain.from_iterable(self._seconds.values()))
-        return {
-            "calls": self.calls,
-            "failed": self.failed,
-            "wrong": self.wrong,
-            "by_status": dict(self._statuses),
-            "releases": {release: self._count(release) for release in releases},
-            "by_release": {release: self._kinds(release) for release in releases},
-            "latency_ms": _percentiles(latencies, *RANKS) if latencies else None,
-            "seconds": round(seconds, 3),
-            "interrupted": interrupted,
-            "request_ids": self._ids,
-            "first_failure": self._first_failure,
-        }
+        with self._adding:
+            releases = sorted({release for release, _ in self._seconds if release is not None})
+            latencies = sorted(chain.from_iterable(self._seconds.values()))
+            return {
+                "calls": self.calls,
+                "failed": self.failed,
+                "wrong": self.wrong,
+                "by_status": dict(self._statuses),
+                "releases": {release: self._count(release) for release in releases},
+                "by_release": {release: self._kinds(release) for release in releases},
+                "latency_ms": _percentiles(latencies, *RANKS) if latencies else None,
+                "seconds": round(seconds, 3),
+                "interrupted": interrupted,
+                "request_ids": self._ids,
+                "first_failure": self._first_failure,
+            }
 
     def _count(self, release: str) -> int:
         return sum(len(seconds) for (name, _), seconds in self._seconds.items() if name == release)

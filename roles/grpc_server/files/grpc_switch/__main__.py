@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
+from . import journal
 from .guard import guard
 from .install import Releases
+from .lease import Lease
 from .status import status
 from .switching import Switch
 from .system import RefusedError, locked
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 # Set in the transient unit in which a verb that changes something runs: it outlives the caller.
 INSIDE = "GRPC_SWITCH_INSIDE"
-CHANGING = {"install", "switch", "confirm", "back"}
+CHANGING = {"install", "switch", "confirm", "undo", "back"}
+RUNS = {"begin", "hold", "end"}
 WATCHING = {"guard", "watch"}
 
 
@@ -51,15 +54,41 @@ def _run(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     switch = Switch(config)
     if options.verb == "status":
         return status(config)
+    if options.verb == "journal":
+        return {"runs": journal.runs(config)}
+    if options.verb in RUNS:
+        return _run_of(config, options)
     with locked(config.lock):
+        if options.run is not None:
+            Lease(config).require(options.run)
         if options.verb == "install":
             switch.reconcile()
             return Releases(config).install(options.archive)
         if options.verb == "switch":
             return switch.switch(
-                options.release, options.confirm_within or config.confirm_within_seconds
+                options.release,
+                options.confirm_within or config.confirm_within_seconds,
+                options.run,
             )
-        return switch.confirm(options.release) if options.verb == "confirm" else switch.back()
+        if options.verb == "confirm":
+            return switch.confirm(options.release)
+        return switch.undo(options.release) if options.verb == "undo" else switch.back()
+
+
+def _run_of(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Begin, hold or end a run: its lease, and its lines in the journal."""
+    lease = Lease(config)
+    if options.verb == "begin":
+        lease.take(options.id, options.json, options.seconds)
+        journal.begin(config, options.id, options.json)
+    elif options.verb == "hold":
+        for _ in sys.stdin:
+            sys.stdout.write(f"held until {lease.renew(options.id):.0f}\n")
+            sys.stdout.flush()
+    else:
+        journal.end(config, options.id, options.json)
+        lease.give_back(options.id)
+    return {"changed": True, "run": options.id}
 
 
 def _watch(config: Config, verb: str) -> None:
@@ -87,18 +116,42 @@ def _run_in_unit(verb: str, command: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="grpc-switch", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    install = verbs.add_parser("install", help="install a release from its archive")
+
+    def changing(verb: str, does: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(verb, help=does)
+        added.add_argument("--run", metavar="ID", help="refuse unless this run holds the lease")
+        return added
+
+    install = changing("install", "install a release from its archive")
     install.add_argument("archive", type=Path, metavar="ARCHIVE")
-    switch = verbs.add_parser("switch", help="send new connections to a release, provisionally")
+    switch = changing("switch", "send new connections to a release, provisionally")
     switch.add_argument("release", metavar="RELEASE")
     switch.add_argument("--confirm-within", type=float, metavar="SECONDS")
-    confirm = verbs.add_parser("confirm", help="make the switch final; end the previous release")
+    confirm = changing("confirm", "make the switch final; end the previous release")
     confirm.add_argument("release", nargs="?", metavar="RELEASE")
-    verbs.add_parser("back", help="undo the switch, or return to the release before")
+    undo = changing("undo", "undo the provisional switch to a release")
+    undo.add_argument("release", metavar="RELEASE")
+    changing("back", "undo the switch, or return to the release before")
     verbs.add_parser("status", help="say which releases are here and which one is in use")
+    verbs.add_parser("journal", help="say which runs there were, and how they ended")
+    begin = verbs.add_parser("begin", help="take the lease for a run, and journal what it intends")
+    begin.add_argument("--seconds", type=float, default=60, help="how long the lease is")
+    hold = verbs.add_parser("hold", help="renew a run's lease at each line on standard input")
+    end = verbs.add_parser("end", help="journal how a run ended, and give its lease back")
+    for run in (begin, hold, end):
+        run.add_argument("id", metavar="ID")
+    for run in (begin, end):
+        run.add_argument("--json", type=_json_object, required=True, metavar="OBJECT")
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")
     return parser
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("a JSON object is needed")
+    return value
 
 
 if __name__ == "__main__":

@@ -68,6 +68,21 @@ class Config:
         return self.root / "run" / "lock" / f"grpc-switch-{self.name}"
 
     @property
+    def state(self) -> Path:
+        """The folder of what the host remembers of its runs."""
+        return self.root / "var/lib" / self.name
+
+    @property
+    def journal(self) -> Path:
+        """One JSON object a line: what each run intended, and how it ended."""
+        return self.state / "journal.jsonl"
+
+    @property
+    def lease(self) -> Path:
+        """Which run may change the service, and until when."""
+        return self.state / "lease.json"
+
+    @property
     def watch_unit(self) -> str:
         """The unit that goes back when a switch is not confirmed in time."""
         return f"{self.name}-watch.service"

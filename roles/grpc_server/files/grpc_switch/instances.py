@@ -87,18 +87,14 @@ class Instances:
 
     def resume(self, release: str) -> int | None:
         """Take back a release's drain; return its port, or None when it does not run."""
-        if self.state(release) != "active":
+        if self.state(release) != "active" or not self._signal("SIGUSR2", release):
             return None
-        run("systemctl", "kill", "--signal=SIGUSR2", "--kill-who=main", self.config.unit(release))
         return self.port(release)
 
     def drain(self, release: str) -> None:
         """Let a release finish its calls and end by itself; no boot starts it again."""
-        unit = self.config.unit(release)
         self.disable(release)
-        if self.state(release) == "active":
-            run("systemctl", "kill", "--signal=SIGUSR1", "--kill-who=main", unit)
-        else:
+        if self.state(release) != "active" or not self._signal("SIGUSR1", release):
             self.stop(release)
 
     def stop(self, release: str) -> None:
@@ -154,6 +150,17 @@ class Instances:
                 f"release {release} does not answer on port {port}: {error}."
                 f" Its log: journalctl -u {unit}"
             ) from error
+
+    def _signal(self, name: str, release: str) -> bool:
+        """Signal a release's server; return False when it has ended by itself meanwhile."""
+        unit = self.config.unit(release)
+        try:
+            run("systemctl", "kill", f"--signal={name}", "--kill-who=main", unit)
+        except RefusedError:
+            if self.state(release) == "active":
+                raise
+            return False
+        return True
 
     def _take_in_changed_units(self, unit: str) -> None:
         stale = run("systemctl", "show", unit, "--property=NeedDaemonReload", "--value")

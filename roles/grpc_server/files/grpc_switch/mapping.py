@@ -45,13 +45,15 @@ class Record:
     """The release in use (None on an empty host), its port, and what to go back to.
 
     `previous` are confirmed releases, the latest first. `confirm_by` is the time, in seconds
-    since 1970, after which a provisional switch is undone; None once it is confirmed.
+    since 1970, after which a provisional switch is undone; None once it is confirmed. `run` is
+    the run that made a provisional switch, under which its end is journaled.
     """
 
     release: str | None = None
     port: int | None = None
     previous: tuple[str, ...] = ()
     confirm_by: float | None = None
+    run: str | None = None
 
     @property
     def provisional(self) -> bool:

@@ -6,9 +6,10 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import mapping
+from . import journal, mapping
 from .install import MEBIBYTE, Releases
 from .instances import Instances
+from .lease import Lease
 
 if TYPE_CHECKING:
     from .config import Config
@@ -31,16 +32,19 @@ def status(config: Config) -> dict[str, Any]:
         "map": {"loaded_port": loaded, "equals_file": loaded == record.port},
         "releases": releases,
         "settled": loaded == record.port and _is_settled(record, releases),
+        "lease": Lease(config).holder(),
         "free_mebibytes": _free_mebibytes(config),
     }
 
 
 def _releases(config: Config) -> dict[str, dict[str, Any]]:
-    instances = Instances(config)
+    instances, deployed = Instances(config), journal.deployments(config)
     units, enabled = instances.loaded(), instances.enabled()
     return {
         name: {
             "version": description.get("version"),
+            "deployed": deployed.get(name, {}).get("at"),
+            "deployed_by": deployed.get(name, {}).get("by"),
             "enabled": name in enabled,
             **_unit(units.get(name, {})),
             "port": instances.port(name) if name in units else None,

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import mapping
+from . import journal, mapping
 from .install import Releases
 from .instances import Instances
 from .mapping import Record
@@ -34,10 +34,11 @@ class Switch:
         """The host's running releases."""
         return Instances(self.config)
 
-    def switch(self, release: str, within: float) -> dict[str, Any]:
+    def switch(self, release: str, within: float, by_run: str | None = None) -> dict[str, Any]:
         """Send new connections to a release, provisionally: `confirm` within seconds, or undone.
 
-        RefusedError leaves the release that was in use serving.
+        `by_run` is the run whose end is journaled when the host undoes it. RefusedError leaves
+        the release that was in use serving.
         """
         Releases(self.config).require(release)
         before = mapping.read(self.config)
@@ -47,13 +48,14 @@ class Switch:
         old = mapping.read(self.config)
         confirm_by = time.time() + within
         if old.release == release:
-            changed = self._renew(old, release, confirm_by) or before.release != release
+            record = replace(old, run=by_run or old.run)
+            changed = self._renew(record, release, confirm_by) or before.release != release
             return _answer(changed, mapping.read(self.config))
         run("systemctl", "restart", self.config.watch_unit)
         begin = time.monotonic()
         port = self._bring_up(release)
         ready = time.monotonic()
-        self._move(old, Record(release, port, _history(old, release), confirm_by))
+        self._move(old, Record(release, port, _history(old, release), confirm_by, by_run))
         seconds = {"ready": ready - begin, "switched": time.monotonic() - begin}
         return {**_answer(True, mapping.read(self.config)), "seconds": seconds}
 
@@ -69,24 +71,34 @@ class Switch:
                 " or another one followed. Nothing was changed"
             )
         if record.provisional:
-            mapping.write(self.config, replace(record, confirm_by=None))
+            mapping.write(self.config, replace(record, confirm_by=None, run=None))
             run("systemctl", "stop", "--no-block", self.config.watch_unit)
         self.reconcile()
         answer = _answer(record.provisional, mapping.read(self.config))
         return {**answer, "removed": self._remove_old()}
 
+    def undo(self, release: str) -> dict[str, Any]:
+        """Undo the provisional switch to a release, which is stopped: somebody found it bad.
+
+        Nothing is done when it is not in use, or confirmed.
+        """
+        record = mapping.read(self.config)
+        undone = record.provisional and record.release == release
+        if undone:
+            self._undo(record)
+            self.instances.stop(release)
+            run("systemctl", "stop", "--no-block", self.config.watch_unit)
+        return _answer(undone, mapping.read(self.config))
+
     def back(self) -> dict[str, Any]:
         """Undo a provisional switch, or return to the release before the confirmed one.
 
-        Undoing stops the release at once, since somebody found it bad; a confirmed one may finish
-        its calls.
+        A confirmed one may finish its calls.
         """
         record = mapping.read(self.config)
-        if record.provisional:
-            self._undo(record)
-            self.instances.stop(record.release or "")
-            run("systemctl", "stop", "--no-block", self.config.watch_unit)
-        elif record.previous:
+        if record.provisional and record.release:
+            return self.undo(record.release)
+        if record.previous:
             target = record.previous[0]
             Releases(self.config).require(target)
             port = self._bring_up(target)
@@ -101,6 +113,9 @@ class Switch:
         record = mapping.read(self.config)
         if record.confirm_by is not None and record.confirm_by <= time.time():
             self._undo(record)
+            if record.run is not None:
+                why = f"{record.release} was not confirmed in time: the host went back by itself"
+                journal.end(self.config, record.run, {"outcome": "undone", "reason": why})
             record = mapping.read(self.config)
         if not mapping.is_loaded(self.config):
             mapping.load(self.config)

@@ -1,0 +1,84 @@
+"""The lease that keeps two runs from changing this host's service at the same time.
+
+A run takes it for some seconds and renews it while it lives; one that died blocks nobody for
+longer than that.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from .system import RefusedError, locked, write_atomically
+
+if TYPE_CHECKING:
+    from .config import Config
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who may change the service now. RefusedError names the holder, when it is another."""
+
+    config: Config
+
+    def holder(self) -> dict[str, Any] | None:
+        """Return the run that holds it: `id`, `action`, `by`, `from`, `since`, `until`, `seconds`.
+
+        None when nobody does. A clock that was set back does not make a lease longer.
+        """
+        try:
+            held: dict[str, Any] = json.loads(self.config.lease.read_text())
+            left = held["until"] - time.time()
+            return held if 0 < left <= held["seconds"] else None
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+    def take(self, run: str, intent: dict[str, Any], seconds: float) -> None:
+        """Take it for `seconds`, from nobody or from the same run."""
+        with self._changing():
+            self._refuse_others(run)
+            who = {key: intent.get(key) for key in ("action", "by", "from")}
+            self._write({"id": run, **who, "since": time.time(), "seconds": seconds})
+
+    def renew(self, run: str) -> float:
+        """Begin the run's lease anew; return until when, in seconds since 1970."""
+        with self._changing():
+            return self._write(self.require(run))
+
+    def require(self, run: str) -> dict[str, Any]:
+        """Return the run's lease; without it nothing may be changed in its name."""
+        self._refuse_others(run)
+        held = self.holder()
+        if held is None:
+            raise RefusedError(
+                "the lease of this run has lapsed: it was not heard of for too long. Start it again"
+            )
+        return held
+
+    def give_back(self, run: str) -> None:
+        """End the run's lease; that of another one is left alone."""
+        with self._changing():
+            held = self.holder()
+            if held is not None and held["id"] == run:
+                self.config.lease.unlink()
+
+    def _refuse_others(self, run: str) -> None:
+        held = self.holder()
+        if held is not None and held["id"] != run:
+            since = datetime.fromtimestamp(held["since"], timezone.utc)
+            raise RefusedError(
+                f"{held['by']} on {held['from']} holds the lock since {since:%Y-%m-%d %H:%M:%S} UTC"
+                f" for: {held['action']}. It lapses in {held['until'] - time.time():.0f} s unless"
+                " that run renews it. Nothing was changed; try again when it has ended"
+            )
+
+    def _write(self, held: dict[str, Any]) -> float:
+        until: float = time.time() + held["seconds"]
+        write_atomically(self.config.lease, json.dumps({**held, "until": until}) + "\n")
+        return until
+
+    def _changing(self) -> Any:
+        return locked(self.config.lock.with_name(self.config.lock.name + "-lease"))

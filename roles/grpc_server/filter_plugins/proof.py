@@ -1,0 +1,142 @@
+"""Filters that judge a release by what the service's own client saw of it during a switch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+# Calls of the release before that are enough to say how quick it was.
+COMPARABLE_CALLS = 20
+
+Companion = Mapping[str, Any]
+Summary = dict[str, Any]
+
+
+def summary(companion: Companion) -> Summary:
+    """Return the client's last word: its summary, else its last line of progress, else nothing."""
+    lines = [companion.get("stdout") or "", *reversed((companion.get("stderr") or "").splitlines())]
+    for line in lines:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and "calls" in found:
+            return found
+    return {}
+
+
+def proof_answers(companion: Companion, release: str) -> int:
+    """Return how many calls a release has answered."""
+    return int(summary(companion).get("releases", {}).get(release, 0))
+
+
+def proof_failed_since(companion: Companion, began: str) -> bool:
+    """Tell whether the first failed call began after a moment, in ISO format and UTC."""
+    failure = summary(companion).get("first_failure")
+    return failure is not None and _moment(failure["at"]) >= _moment(began)
+
+
+def proof_findings(
+    companion: Companion, release: Mapping[str, Any], limits: Mapping[str, Any]
+) -> list[str]:
+    """Return what is wrong with a release, in sentences; nothing when it is proven.
+
+    `release` has its `id`, and the `state` and `restarts` of its unit. `limits` has `calls` (the
+    least number of its answers), `p99_ms`, and `slowdown`: how many times slower than the release
+    before half of its fresh calls may be. Connections that last stay with the release before, so
+    the kinds are not mixed.
+    """
+    name, seen = str(release["id"]), summary(companion)
+    if not seen:
+        said = (companion.get("stderr") or "").strip()[-600:] or "nothing"
+        return [f"the client could not call: it ended with {companion.get('exit_code')} and said: {said}"]
+    return [
+        *_unit(release),
+        *_failures(seen),
+        *_too_few(proof_answers(companion, name), name, int(limits["calls"])),
+        *_too_slow(seen, name, limits),
+    ]
+
+
+def proof_summary(companion: Companion, release: str) -> str:
+    """Return one sentence on a proof that has passed."""
+    seen = summary(companion)
+    answers = proof_answers(companion, release)
+    p99 = (seen.get("latency_ms") or {}).get("p99")
+    return f"{release} has answered {answers} of {seen.get('calls')} calls, all right, p99 {p99} ms"
+
+
+def proof_calls(companion: Companion | None) -> int | None:
+    """Return how many calls a proof made; None when there was none."""
+    return summary(companion or {}).get("calls")
+
+
+def _unit(release: Mapping[str, Any]) -> list[str]:
+    if release["state"] != "active":
+        return [f"its unit is {release['state']}"]
+    if release["restarts"]:
+        return [f"it has ended by itself and was started again, {release['restarts']} times"]
+    return []
+
+
+def _failures(seen: Summary) -> list[str]:
+    failure = seen.get("first_failure")
+    if failure is None:
+        return []
+    bad = seen.get("failed", 0) + seen.get("wrong", 0)
+    answered = f"{failure['release']} answered" if failure.get("release") else "nobody answered"
+    first = f"{failure['status']} ({answered}), request id {failure['request_id']}"
+    said = f"The first, at {failure.get('at')}: {first}: {failure['message']}"
+    return [f"{bad} of {seen['calls']} calls failed or were answered wrongly. {said}"]
+
+
+def _too_few(answers: int, name: str, least: int) -> list[str]:
+    if answers >= least:
+        return []
+    return [f"{name} has answered {answers} calls, too few to judge it: {least} are needed"]
+
+
+def _too_slow(seen: Summary, name: str, limits: Mapping[str, Any]) -> list[str]:
+    by_release: dict[str, dict[str, Any]] = seen.get("by_release", {})
+    mine = by_release.get(name, {})
+    found = [
+        f"its p99 over {kind} connections was {figures['p99']} ms: the limit is {limits['p99_ms']}"
+        for kind, figures in mine.items()
+        if figures["p99"] > limits["p99_ms"]
+    ]
+    before = [
+        figures["fresh"]
+        for other, figures in by_release.items()
+        if other != name and figures.get("fresh", {}).get("calls", 0) >= COMPARABLE_CALLS
+    ]
+    if before and "fresh" in mine:
+        usual, now = before[0]["p50"], mine["fresh"]["p50"]
+        if now > usual * limits["slowdown"]:
+            found.append(
+                f"half of its fresh calls took more than {now} ms, with the release before"
+                f" {usual} ms: the limit is {limits['slowdown']} times as much"
+            )
+    return found
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+class FilterModule:
+    """Offers the filters to Ansible."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by their names."""
+        return {
+            function.__name__: function
+            for function in (
+                proof_answers,
+                proof_calls,
+                proof_failed_since,
+                proof_findings,
+                proof_summary,
+            )
+        }
