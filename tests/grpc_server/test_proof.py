@@ -56,7 +56,8 @@ def findings(companion: dict[str, Any], release: dict[str, Any] = GOOD) -> str:
 
 def test_a_release_that_answers_all_is_proven() -> None:
     assert findings(seen()) == ""
-    assert proof.proof_summary(seen(), "new").startswith("new has answered 250 of 600 calls")
+    words = proof.proof_summary(seen(), "new", {"switched": 0.714})
+    assert words.startswith("new took over, 0.71 s after the switch began; it answered 250 of 600")
 
 
 def test_the_first_failure_is_told_with_status_time_release_and_id() -> None:

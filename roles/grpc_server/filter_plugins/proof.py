@@ -50,8 +50,8 @@ def proof_findings(
     """
     name, seen = str(release["id"]), summary(companion)
     if not seen:
-        said = (companion.get("stderr") or "").strip()[-600:] or "nothing"
-        return [f"the client could not call: it ended with {companion.get('exit_code')} and said: {said}"]
+        code, said = companion.get("exit_code"), (companion.get("stderr") or "").strip()[-600:]
+        return [f"the client could not call: it ended with {code} and said: {said or 'nothing'}"]
     return [
         *_unit(release),
         *_failures(seen),
@@ -60,12 +60,14 @@ def proof_findings(
     ]
 
 
-def proof_summary(companion: Companion, release: str) -> str:
-    """Return one sentence on a proof that has passed."""
+def proof_summary(companion: Companion, release: str, seconds: Mapping[str, float]) -> str:
+    """Return one sentence on a proof that has passed; `seconds` is what the switch took."""
     seen = summary(companion)
-    answers = proof_answers(companion, release)
+    answers, calls = proof_answers(companion, release), seen.get("calls")
     p99 = (seen.get("latency_ms") or {}).get("p99")
-    return f"{release} has answered {answers} of {seen.get('calls')} calls, all right, p99 {p99} ms"
+    took = f", {seconds['switched']:.2f} s after the switch began" if seconds else ""
+    proven = f"it answered {answers} of {calls} calls, all right, p99 {p99} ms"
+    return f"{release} took over{took}; {proven}"
 
 
 def proof_calls(companion: Companion | None) -> int | None:
