@@ -18,6 +18,9 @@ RECAP = re.compile(
     r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=\d+\s+failed=\d+", re.MULTILINE
 )
 
+# A proof that takes less time than a person's, so that the tests do.
+SHORT_PROOF = {"grpc_server_proof_seconds": 3, "grpc_server_proof_calls": 30}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -47,7 +50,7 @@ class Environment:
         plugin = _load(ROOT / "inventory/local/cloudformation_stack.yml")
         group_vars = _load(ROOT / "inventory/local/group_vars/all.yml")
         plugin |= {"deployment": name, "endpoint_url": cloud.endpoint}
-        group_vars |= {"ssh_ingress_cidr": f"{cloud.operator}/32", **variables}
+        group_vars |= {"ssh_ingress_cidr": f"{cloud.operator}/32", **SHORT_PROOF, **variables}
         _dump(environment.inventory / "cloudformation_stack.yml", plugin)
         _dump(environment.inventory / "group_vars/all.yml", group_vars)
         return environment

@@ -14,6 +14,9 @@ from tests.e2e.environment import Environment
 
 # Connections move to the new release within this many seconds.
 AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
+LOAD = ("--rate=50", "--concurrency=4")
+# On the host, from the switch's start to the other release answering; 1 s where nothing else runs.
+BUSY_ROLLBACK_SECONDS = 3
 REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})
 
 
@@ -81,7 +84,7 @@ def test_no_private_key_is_printed_even_with_vvv(environment: Environment) -> No
 def test_a_changed_setting_is_released_without_losing_a_call(environment: Environment) -> None:
     """Clients call all the time while site.yml switches to a release with another setting."""
     before = environment.status()["release"]
-    load = ("saudacao-client", "--json", "--duration", "600", "--rate", "50", "--concurrency", "4")
+    load = ("saudacao-client", "--json", "--duration=600", *LOAD)
     clients = [environment.start(*load), environment.start(*load, "--fresh")]
     environment.playbook("site.yml", "--extra-vars", REFLECTION)
     after = environment.status()["release"]
@@ -93,12 +96,44 @@ def test_a_changed_setting_is_released_without_losing_a_call(environment: Enviro
         assert (report["failed"], report["wrong"]) == (0, 0)
 
 
-def test_going_back_is_one_word(environment: Environment) -> None:
+def test_going_back_is_one_word_and_loses_no_call(environment: Environment) -> None:
+    """The switch is the same, and so is its proof; a rollback can be rolled back."""
     active = environment.status()["release"]
-    environment.on_host("/usr/local/sbin/grpc-switch back")
-    assert environment.status()["release"] != active
-    assert environment.run("saudacao-client", "Ana").output == "Olá, Ana!\n"
-    environment.playbook("site.yml")
+    client = environment.start("saudacao-client", "--json", "--duration=600", *LOAD, "--mixed")
+    first = environment.playbook("playbooks/rollback.yml")
+    back = environment.status()["release"]
+    environment.playbook("playbooks/rollback.yml")
+    assert environment.status()["release"] == active
+    client.send_signal(signal.SIGINT)
+    report = json.loads(client.communicate(timeout=30)[0])
+    assert set(report["releases"]) == {active, back}
+    assert (report["failed"], report["wrong"]) == (0, 0)
+    took = re.search(rf"{re.escape(back)} took over, ([0-9.]+) s after the switch", first.output)
+    assert took
+    assert float(took[1]) < BUSY_ROLLBACK_SECONDS
+
+
+def test_an_unknown_release_lists_those_that_are_kept(environment: Environment) -> None:
+    run = environment.playbook("playbooks/rollback.yml", "-e", "release=9.9.9-none", expect=2)
+    assert "release 9.9.9-none is not kept on this host" in run.output
+    for release, known in environment.status()["releases"].items():
+        assert (
+            f"{release} (version {known['version']}, deployed {known['deployed']} by" in run.output
+        )
+
+
+def test_both_journals_tell_who_did_what_and_how_it_ended(environment: Environment) -> None:
+    text = (environment.state.parent / "journal.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    here = {line["id"]: line for line in lines if line["event"] == "begin"}
+    ended = {line["id"]: line for line in lines if line["event"] == "end"}
+    there = json.loads(environment.on_host("/usr/local/sbin/grpc-switch journal"))["runs"]
+    actions = ["deploy", "deploy", "deploy", "rollback", "rollback"]
+    assert [run["action"] for run in there] == actions
+    for run in there:
+        assert here[run["id"]]["by"] == run["by"]
+        assert ended[run["id"]]["outcome"] == run["outcome"] == "done"
+    assert all(run["calls"] > 0 for run in there[-3:])
 
 
 @pytest.fixture
