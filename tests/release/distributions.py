@@ -19,6 +19,15 @@ dependencies = ["compiled==1.0", "pure>=2"]
 trial = "trial:main"
 """
 
+PROTO = """\
+syntax = "proto3";
+package trial.v1;
+// Trial has one field.
+message Trial {
+  string name = 1;
+}
+"""
+
 
 def make_wheel(folder: Path, name: str, version: str, tags: str = "py3-none-any") -> Path:
     """Write a wheel with one module, which knows its tags."""
@@ -54,6 +63,7 @@ def make_project(folder: Path) -> Path:
         "README.md": "Trial\n",
         "src/trial/__init__.py": "import compiled\n\n\ndef main():\n    print(compiled.TAGS)\n",
         "src/trial/data/words.txt": "olá\n",
+        "proto/trial/v1/trial.proto": PROTO,
         "src/trial/__pycache__/old.pyc": "stale",
         ".git/HEAD": "ref: refs/heads/main",
     }

@@ -21,7 +21,8 @@ module: release_archive
 short_description: Builds a release, unless it is there already
 description:
   - Builds the wheels of projects, fetches those of everything they need, and packs them with the
-    server's settings into one tar whose name and bytes depend on its content only.
+    server's settings and the descriptors of its interface into one tar whose name and bytes depend
+    on its content only.
   - Nothing is built when an archive is there that was made from the same files, lock, settings,
     target and build tools.
   - In check mode, the id is C(<version>-unbuilt) when wheels would have to be downloaded first.
@@ -41,6 +42,11 @@ options:
     type: list
     elements: str
     default: []
+  proto:
+    description:
+      - Folder of the C(.proto) files by which clients call the service.
+      - By default the one that the build hook of the last project compiles, or its folder C(proto).
+    type: path
   requirements:
     description: Locks with hashes that hold everything the projects need.
     type: list
@@ -91,7 +97,9 @@ EXAMPLES = """
 
 RETURN = """
 ansible_facts:
-  description: The fact C(release), with its C(id) and the path of its C(archive).
+  description:
+    - The fact C(release), with its C(id), the path of its C(archive), and the C(descriptors) of its
+      interface in base64, empty when it has no C(.proto) files.
   type: dict
   returned: success
 """
@@ -105,6 +113,7 @@ def main() -> None:
             "projects": {**paths, "required": True},
             "sources": {**paths, "default": []},
             "ignored": {"type": "list", "elements": "str", "default": []},
+            "proto": {"type": "path"},
             "requirements": {**paths, "required": True},
             "installer_requirements": {"type": "path", "required": True},
             "settings": {"type": "dict", "default": {}},
@@ -133,6 +142,7 @@ def _release(options: Mapping[str, Any], *, check_mode: bool) -> dict[str, objec
         settings=settings.checked(options["settings"]),
         target=target,
         cache=Cache(Path(options["cache"]).resolve(), target),
+        proto=Path(options["proto"]).resolve() if options["proto"] else None,
     )
     store = Store(Path(options["directory"]).resolve(), options["keep"])
     return builder.release(store, check_mode=check_mode)

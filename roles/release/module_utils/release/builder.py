@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import tempfile
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import settings
+from . import descriptors, settings
 from .archive import Content
 from .lock import Pin
 from .projects import Projects
@@ -18,7 +19,7 @@ from .store import Record, Store
 from .target import Target
 from .wheels import Cache, Wheel, check_complete
 
-_FORMAT = 1  # raised when the same inputs begin to give another archive
+_FORMAT = 2  # raised when the same inputs begin to give another archive
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,20 @@ class Builder:
     settings: dict[str, str]
     target: Target
     cache: Cache
+    proto: Path | None = None
+
+    @cached_property
+    def descriptors(self) -> bytes:
+        """The descriptors of what the last project serves, empty when it has no .proto files."""
+        folder = descriptors.folder(self.projects.folders[-1], self.proto)
+        return b"" if folder is None else descriptors.compiled(folder)
 
     @cached_property
     def inputs(self) -> str:
         """The hash by which a release that was built before is recognised."""
         pins = sorted(pin.line for pin in self._wanted())
-        parts = [_FORMAT, repr(self.target), self.projects.digest(), self.settings, pins]
+        interface = hashlib.sha256(self.descriptors).hexdigest()
+        parts = [_FORMAT, repr(self.target), self.projects.digest(), self.settings, pins, interface]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def release(self, store: Store, *, check_mode: bool) -> dict[str, object]:
@@ -52,7 +61,11 @@ class Builder:
                 record, new = self._build(store, Path(scratch), check_mode=check_mode)
         else:
             new = False
-        fact = {"id": record.id, "archive": str(store.path(record.id))}
+        fact = {
+            "id": record.id,
+            "archive": str(store.path(record.id)),
+            "descriptors": base64.b64encode(self.descriptors).decode(),
+        }
         differences = _differences(before, record) if new else []
         return {"changed": new, "diff": differences, "ansible_facts": {"release": fact}}
 
@@ -83,6 +96,8 @@ class Builder:
         files = {f"wheels/{w.path.name}": w.path.read_bytes() for w in [*own, *locked]}
         files["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
         files["settings.env"] = settings.environment_file(self.settings).encode()
+        if self.descriptors:
+            files[descriptors.NAME] = self.descriptors
         return Content(own[-1].name, own[-1].version, self.target, self.settings, files)
 
     def _record(self, release: str, own: list[Wheel], archive: bytes) -> Record:
