@@ -8,6 +8,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
 NOTIFY = """
 import os, socket
 def notify(message):
@@ -81,6 +83,16 @@ def wrong(archive: Path, release: str) -> Path:
     entry_points += "[saudacao.checks]\nwrong = saudacao.greeter:check\n"
     _add_wheel(files, "wrong", {"wrong.py": WRONG_SERVICE}, entry_points)
     return write(path, files)
+
+
+def incompatible(archive: Path, release: str) -> Path:
+    """Return a release beside a real one that says that no message has a field any more."""
+    files = contents(variant(archive, release, {}))
+    described = FileDescriptorSet.FromString(files["descriptors.binpb"])
+    for message in (message for file in described.file for message in file.message_type):
+        del message.field[:]
+    files["descriptors.binpb"] = described.SerializeToString()
+    return write(archive.with_name(f"{release}.tar"), files)
 
 
 def broken(archive: Path, release: str, server: str) -> Path:

@@ -1,7 +1,9 @@
 """The role on a fresh host and on one that it has deployed to."""
 
 import re
+from typing import Any
 
+from tests.grpc_server import archives
 from tests.grpc_server.calling import call_once
 from tests.grpc_server.conftest import Checked, Deployment
 
@@ -61,3 +63,30 @@ def test_the_units_exposure_is_low(deployment: Deployment) -> None:
 def test_the_host_keeps_the_key_from_everybody_else(deployment: Deployment) -> None:
     listing = deployment.host.run("stat -c '%a %U:%G' /etc/saudacao/tls/server.key").stdout
     assert listing.strip() == "640 root:saudacao"
+
+
+def _breaking(deployment: Deployment) -> dict[str, Any]:
+    archive = archives.incompatible(deployment.archive, "0.4.0-incompatible")
+    return {"grpc_server_release": archive.stem, "grpc_server_release_archive": str(archive)}
+
+
+def test_a_release_that_breaks_clients_is_refused(deployment: Deployment) -> None:
+    before = deployment.host.ask("status")["releases"]
+    output = deployment.play(expect=2, **_breaking(deployment))
+    assert 'field "1" with name "nome" on message "Mensagem" was deleted' in output
+    assert "-e allow_breaking_change=true" in output
+    assert deployment.host.ask("status")["releases"] == before
+
+
+def test_a_release_may_break_clients_by_permission(deployment: Deployment) -> None:
+    breaking = _breaking(deployment)
+    output = deployment.play(grpc_server_allow_breaking_change=True, **breaking)
+    assert 'field "1" with name "nome" on message "Mensagem" was deleted' in output
+    assert deployment.host.ask("status")["release"] == breaking["grpc_server_release"]
+
+
+def test_a_running_release_without_descriptors_breaks_nobody(deployment: Deployment) -> None:
+    deployment.host.run("rm /opt/saudacao/releases/0.2.0-second/descriptors.binpb")
+    deployment.use("0.2.0-second")
+    output = deployment.play("--check", **_breaking(deployment))
+    assert "the running one has no descriptors" in output
