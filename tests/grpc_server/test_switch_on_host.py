@@ -74,9 +74,13 @@ def test_back_after_a_confirmation_loses_no_call(deployment: Deployment, second:
 
 
 def test_a_switch_that_nobody_confirms_undoes_itself(deployment: Deployment, second: str) -> None:
-    deployment.host.ask("switch", second, "--confirm-within", 2)
+    host, old = deployment.host, deployment.release
     with calling(deployment.client) as calls:
-        wait_for(lambda: deployment.host.ask("status")["settled"], "the host has gone back")
+        host.ask("switch", second, "--confirm-within", 2)
+        seconds = wait_for(lambda: host.ask("status")["release"] == old, "the host has gone back")
+        wait_for(lambda: host.ask("status")["settled"], "the host is at rest")
+    # The deadline, and a busy machine's way back.
+    assert seconds < 2 + 5
     assert calls.lost == []
     assert deployment.host.ask("status")["release"] == deployment.release
     assert "not in use" in deployment.host.refusal("confirm", second)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from localcloud.settings import Settings
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Key, Launch
 from tests.localcloud.guests import Guest, leaves_by, output
@@ -67,13 +68,18 @@ def test_a_token_of_one_host_is_worth_nothing_on_another(host: Guest, launch: La
     assert status(other, header, f"{URL}/meta-data/instance-id") == "401"
 
 
-def test_a_token_travels_one_hop_only(host: Guest) -> None:
-    """A container on the host, one hop further, gets no token."""
+def test_a_token_travels_one_hop_only(cloud: Cloud, host: Guest) -> None:
+    """A container on the host, one hop further, gets no token.
+
+    A host of the local cloud cannot set kernel parameters; forwarding is set from outside.
+    """
+    namespace = Settings(name=cloud.name).namespace(host.instance_id)
+    output("ip", "netns", "exec", namespace, "sysctl", "-w", "net.ipv4.ip_forward=1")
     host.run(
-        "sudo sh -c 'ip netns add inner; ip link add o type veth peer name i netns inner;"
+        "sudo sh -ec 'ip netns add inner; ip link add o type veth peer name i netns inner;"
         " ip address add 172.30.0.1/24 dev o; ip link set o up;"
         " ip -n inner address add 172.30.0.2/24 dev i; ip -n inner link set i up;"
-        " ip -n inner route add default via 172.30.0.1; sysctl -qw net.ipv4.ip_forward=1;"
+        " ip -n inner route add default via 172.30.0.1;"
         " nft add table ip inner; nft add chain ip inner post"
         ' "{ type nat hook postrouting priority 100; }";'
         " nft add rule ip inner post ip saddr 172.30.0.2 masquerade'"
