@@ -17,7 +17,7 @@ SAY := printf '\033[1m==> %s\033[0m\n'
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
-.PHONY: help demo test lint call local-up local-down clean lock docs system
+.PHONY: help demo test lint bench call local-up local-down clean lock docs system
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -45,6 +45,9 @@ test: system $(VENV)/installed  ## Run every test: lint, unit, template, local c
 
 lint: $(VENV)/installed  ## Run the linters and type checks only
 	@pytest tests/lint
+
+bench: system $(VENV)/installed  ## Upgrade a host under load, our way and others; 25 minutes (needs root)
+	@python -m bench.upgrade
 
 call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom to greet
 	@saudacao-client $(or $(NAMES),Leonardo)

@@ -15,7 +15,7 @@ import grpc
 
 from saudacao.calls import RELEASE
 from saudacao.handlers import UnaryClientInterceptor
-from saudacao.settings import PREFIX, Settings
+from saudacao.variables import DEFAULT_SERVICE, PREFIX
 
 GROUP = "saudacao.checks"
 
@@ -31,7 +31,7 @@ def run(channel: grpc.Channel, seconds: float) -> None:
     SERVER_RELEASE answers it; and grpc.RpcError as it is.
     """
     release = os.environ.get(f"{PREFIX}RELEASE")
-    service = os.environ.get(f"{PREFIX}SERVICE") or (release and _default_service())
+    service = os.environ.get(f"{PREFIX}SERVICE") or (release and DEFAULT_SERVICE)
     replies = _Replies()
     try:
         for point in entry_points(group=GROUP, name=service or ""):
@@ -77,7 +77,3 @@ def _limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _default_service() -> str:
-    return str(Settings.model_fields["service"].default)

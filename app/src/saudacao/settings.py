@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES
 from saudacao.errors import StartError
+from saudacao.variables import DEFAULT_SERVICE, PREFIX
 
-PREFIX = "SERVER_"
 BAD_SETTING = 2
 
 
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
         default="dev", pattern=r"^[A-Za-z0-9._+-]{1,128}$", description="Release's id."
     )
     service: str = Field(
-        default="saudacao", min_length=1, description="Entry point in saudacao.services."
+        default=DEFAULT_SERVICE, min_length=1, description="Entry point in saudacao.services."
     )
     tls_directory: Path | None = Field(
         default=None, description="Folder with ca.crt, server.crt and server.key."

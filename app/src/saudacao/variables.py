@@ -1,0 +1,8 @@
+"""What the server's settings and its check agree on; importing it takes no time.
+
+The settings' own module costs as much as gRPC, and a check runs twice in each switch, beside a
+server that is being called.
+"""
+
+PREFIX = "SERVER_"
+DEFAULT_SERVICE = "saudacao"
