@@ -1,5 +1,6 @@
 """Runs the role in temporary folders."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,17 @@ class Certificates:
             "certificates_owner": "trial",
         }
         return play("certificates", given, *options, folder=self.folder.parent, expect=expect)
+
+    def hand_out(self) -> str:
+        """Run what follows when every host has the present certificates."""
+        playbook = self.folder.parent / "hand_out.yml"
+        role = {"name": "certificates", "tasks_from": "hand_out"}
+        tasks = [{"ansible.builtin.import_role": role}]
+        playbook.write_text(
+            json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+        )
+        given = {"certificates_directory": str(self.folder), "certificates_owner": "trial"}
+        return play(playbook, given, folder=self.folder.parent)
 
     def path(self, name: str) -> Path:
         """Return the path of one of the folder's files."""
