@@ -70,3 +70,19 @@ def certificates(issued: Issued, tmp_path: Path) -> Certificates:
     folder = tmp_path / "certificates"
     shutil.copytree(issued.certificates.folder, folder)
     return Certificates(folder)
+
+
+@pytest.fixture(scope="package")
+def rotated(issued: Issued, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    """The issued certificates with a CA rotated on demand, which no host has seen yet."""
+    folder = tmp_path_factory.mktemp("rotated") / "certificates"
+    shutil.copytree(issued.certificates.folder, folder)
+    return Issued(Certificates(folder), Certificates(folder).run("-vvv", "--diff", rotate="ca"))
+
+
+@pytest.fixture
+def overlap(rotated: Issued, tmp_path: Path) -> Certificates:
+    """A copy of the rotated certificates that a test may go on with."""
+    folder = tmp_path / "overlap"
+    shutil.copytree(rotated.certificates.folder, folder)
+    return Certificates(folder)

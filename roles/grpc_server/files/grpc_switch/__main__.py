@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
+from .certificates import Certificates
 from .guard import guard
 from .install import Releases
 from .status import status
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # Set in the transient unit in which a verb that changes something runs: it outlives the caller.
 INSIDE = "GRPC_SWITCH_INSIDE"
-CHANGING = {"install", "switch", "confirm", "back"}
+CHANGING = {"install", "switch", "confirm", "back", "certificates"}
 WATCHING = {"guard", "watch"}
 
 
@@ -55,6 +56,8 @@ def _run(config: Config, options: argparse.Namespace) -> dict[str, Any]:
         if options.verb == "install":
             switch.reconcile()
             return Releases(config).install(options.archive)
+        if options.verb == "certificates":
+            return Certificates(config).take()
         if options.verb == "switch":
             return switch.switch(
                 options.release, options.confirm_within or config.confirm_within_seconds
@@ -95,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     confirm = verbs.add_parser("confirm", help="make the switch final; end the previous release")
     confirm.add_argument("release", nargs="?", metavar="RELEASE")
     verbs.add_parser("back", help="undo the switch, or return to the release before")
+    verbs.add_parser("certificates", help="check the staged certificates and take them into use")
     verbs.add_parser("status", help="say which releases are here and which one is in use")
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")
