@@ -1,5 +1,6 @@
 """Runs the role in temporary folders."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,17 @@ class Certificates:
             "certificates_owner": "trial",
         }
         return play("certificates", given, *options, folder=self.folder.parent, expect=expect)
+
+    def hand_out(self) -> str:
+        """Run what follows when every host has the present certificates."""
+        playbook = self.folder.parent / "hand_out.yml"
+        role = {"name": "certificates", "tasks_from": "hand_out"}
+        tasks = [{"ansible.builtin.import_role": role}]
+        playbook.write_text(
+            json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+        )
+        given = {"certificates_directory": str(self.folder), "certificates_owner": "trial"}
+        return play(playbook, given, folder=self.folder.parent)
 
     def path(self, name: str) -> Path:
         """Return the path of one of the folder's files."""
@@ -57,4 +69,20 @@ def certificates(issued: Issued, tmp_path: Path) -> Certificates:
     """A copy of the issued certificates that a test may break."""
     folder = tmp_path / "certificates"
     shutil.copytree(issued.certificates.folder, folder)
+    return Certificates(folder)
+
+
+@pytest.fixture(scope="package")
+def rotated(issued: Issued, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    """The issued certificates with a CA rotated on demand, which no host has seen yet."""
+    folder = tmp_path_factory.mktemp("rotated") / "certificates"
+    shutil.copytree(issued.certificates.folder, folder)
+    return Issued(Certificates(folder), Certificates(folder).run("-vvv", "--diff", rotate="ca"))
+
+
+@pytest.fixture
+def overlap(rotated: Issued, tmp_path: Path) -> Certificates:
+    """A copy of the rotated certificates that a test may go on with."""
+    folder = tmp_path / "overlap"
+    shutil.copytree(rotated.certificates.folder, folder)
     return Certificates(folder)

@@ -132,19 +132,19 @@ def test_a_ca_that_ends_soon_keeps_its_key_and_every_pair(certificates: Certific
     end_in(certificates.path("ca.crt"), 300, certificates.path("ca.key"))
     before, old = certificates.files(), load(certificates.path("ca.crt"))
     certificates.run()
-    assert certificates.changed_since(before) == {"ca.crt"}
+    assert certificates.changed_since(before) == {"ca.crt", "server-ca.crt"}
     new = load(certificates.path("ca.crt"))
     assert new.not_valid_after_utc > old.not_valid_after_utc
     assert greets(certificates.folder, "server", "client")
 
 
-def test_a_ca_without_a_key_is_replaced_and_its_pairs_too(certificates: Certificates) -> None:
-    certificates.path("ca.key").unlink()
+def test_a_ca_that_left_nothing_is_replaced_and_its_pairs_too(certificates: Certificates) -> None:
+    for name in ("ca.key", "ca.crt"):
+        certificates.path(name).unlink()
     before = certificates.files()
     assert "its CA is replaced" in certificates.run()
-    assert certificates.changed_since(before) == {
-        f"{n}.{kind}" for n in NAMES for kind in ("key", "crt")
-    }
+    changed = {f"{n}.{kind}" for n in NAMES for kind in ("key", "crt")} | {"server-ca.crt"}
+    assert certificates.changed_since(before) == changed
     assert greets(certificates.folder, "server", "client")
 
 

@@ -49,14 +49,14 @@ BREAKS: dict[str, tuple[Break, dict[str, str]]] = {
 def test_a_broken_pair_is_due_and_no_other(certificates: Certificates, case: str) -> None:
     damage, expected = BREAKS[case]
     damage(certificates)
-    due = certificates_due(str(certificates.folder), "trial.internal", 30, 365)
+    due = certificates_due(str(certificates.folder), "trial.internal", 30, 365, 7)
     reasons = {str(pair["name"]): str(pair["why"]) for pair in due}
     assert reasons.keys() == expected.keys()
     assert all(text in reasons[name] for name, text in expected.items())
 
 
 def test_another_server_name_makes_the_servers_pair_due(certificates: Certificates) -> None:
-    due = certificates_due(str(certificates.folder), "other.internal", 30, 365)
+    due = certificates_due(str(certificates.folder), "other.internal", 30, 365, 7)
     assert [(pair["name"], pair["why"]) for pair in due] == [
         ("server", "it names trial.internal instead of other.internal")
     ]

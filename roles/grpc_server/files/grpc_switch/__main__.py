@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
 from . import journal
+from .certificates import Certificates
 from .guard import guard
 from .install import Releases
 from .lease import Lease
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # Set in the transient unit in which a verb that changes something runs: it outlives the caller.
 INSIDE = "GRPC_SWITCH_INSIDE"
-CHANGING = {"install", "switch", "confirm", "undo", "back"}
+CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
 RUNS = {"begin", "hold", "end"}
 WATCHING = {"guard", "watch"}
 
@@ -64,6 +65,8 @@ def _run(config: Config, options: argparse.Namespace) -> dict[str, Any]:
         if options.verb == "install":
             switch.reconcile()
             return Releases(config).install(options.archive)
+        if options.verb == "certificates":
+            return Certificates(config).take()
         if options.verb == "switch":
             return switch.switch(
                 options.release,
@@ -132,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     undo = changing("undo", "undo the provisional switch to a release")
     undo.add_argument("release", metavar="RELEASE")
     changing("back", "undo the switch, or return to the release before")
+    changing("certificates", "check the staged certificates and take them into use")
     verbs.add_parser("status", help="say which releases are here and which one is in use")
     verbs.add_parser("journal", help="say which runs there were, and how they ended")
     begin = verbs.add_parser("begin", help="take the lease for a run, and journal what it intends")

@@ -58,6 +58,11 @@ class Config:
         return self.root / "etc" / self.name / "tls"
 
     @property
+    def staged_tls(self) -> Path:
+        """The folder, root's alone, of certificates that are to be taken into use."""
+        return self.root / "etc" / self.name / "tls.staged"
+
+    @property
     def wanted_units(self) -> Path:
         """Where systemd keeps the links of enabled units."""
         return self.root / "etc/systemd/system/multi-user.target.wants"
