@@ -23,6 +23,7 @@ class Plan:
     control_node: list[str] = field(default_factory=list)
     hosts: dict[str, list[str]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
+    switches: dict[str, str] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Take in one result of a task."""
@@ -42,13 +43,12 @@ class Plan:
     def _runs(self, event: Event) -> None:
         """Compare what a host runs with the release that there would be."""
         host, status = event["host"], _object(event.get("stdout"))
-        lines = self.hosts.setdefault(host, [])
         running = str(status.get("release") or "")
         self.running[host] = running
         if running != self.release:
-            lines.append(f"switch from {running or 'no release'} to {self.release}")
+            self.switches[host] = f"switch from {running or 'no release'} to {self.release}"
         elif not status.get("settled"):
-            lines.append(f"have release {running} serve, confirmed and alone")
+            self.switches[host] = f"have release {running} serve, confirmed and alone"
 
     def _changed(self, event: Event) -> None:
         text = event["task"] + (f": {event['item']}" if event.get("item") else "")
@@ -68,9 +68,15 @@ class Plan:
         if text not in lines:
             lines.append(text)
 
+    def by_host(self) -> dict[str, list[str]]:
+        """Return what would change on each host, the switch last."""
+        names = {**self.hosts, **dict.fromkeys(self.switches)}
+        ends = {host: [self.switches[host]] for host in self.switches}
+        return {host: [*self.hosts.get(host, []), *ends.get(host, [])] for host in names}
+
     def report(self) -> dict[str, Any]:
         """Return the plan for a program."""
-        hosts = {host: lines for host, lines in self.hosts.items() if lines}
+        hosts = self.by_host()
         changes = [self.stack, self.certificates, self.control_node, *hosts.values()]
         return {
             "changes": any(changes),
@@ -92,7 +98,7 @@ class Plan:
             "certificates": self.certificates,
             "control node": self.control_node,
             "release, unlike the one built before": self.release_changes,
-            **{f"host {host}": lines for host, lines in self.hosts.items()},
+            **{f"host {host}": lines for host, lines in self.by_host().items()},
         }
         return [
             text

@@ -147,8 +147,7 @@ class Status:
         if not status["map"]["equals_file"]:
             what = "the kernel's redirect is not what the map file says"
             self.wrong(name, what, self.commands.playbook("site.yml"))
-        guards = {unit: state for unit, state in answer["units"].items() if "-guard" in unit}
-        for unit, state in guards.items():
+        for unit, state in answer["units"].items():
             if state != "active":
                 self.wrong(name, f"{unit} is {state}", self.commands.playbook("site.yml"))
 

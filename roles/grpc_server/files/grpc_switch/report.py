@@ -98,9 +98,8 @@ def _calls(config: Config) -> dict[str, Any]:
 
 
 def _units(config: Config) -> dict[str, str]:
-    names = [f"{config.name}-guard.service", f"{config.name}-redirect.service"]
-    states = run("systemctl", "is-active", *names, check=False).splitlines()
-    return dict(zip(names, states))
+    name = f"{config.name}-guard.service"
+    return {name: run("systemctl", "is-active", name, check=False).strip()}
 
 
 def _certificates(config: Config) -> dict[str, str]:
