@@ -50,25 +50,25 @@ call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom
 	@saudacao-client $(or $(NAMES),Leonardo)
 
 # The environment of plan, status, logs and shell, and what else ansible-playbook is told.
-ON := $(if $(INVENTORY),-i $(INVENTORY)) $(ARGS)
-PLAN_CODE := .deploy/plan-code
+ON = $(if $(INVENTORY),-i $(INVENTORY)) $(ARGS)
 
 # make itself ends with 0 or 2; only its question mode ends with 1, where a recipe has something to
 # do. So for the goal `plan` it is asked that question: `planned` runs all the same, by its +, fails
 # when there are changes, and leaves something to do to `plan` only when it could not tell.
 ifeq ($(MAKECMDGOALS),plan)
 MAKEFLAGS += --question
+PLAN_CODE := $(shell mktemp)
 endif
 
 plan: planned  ## Say what site.yml would change; exit code 0: nothing, 2: changes, 1: error
-	$(if $(filter 0,$(shell cat $(PLAN_CODE))),,there was an error)
+	$(if $(filter 0,$(shell cat $(PLAN_CODE); rm $(PLAN_CODE))),,there was an error)
 
 planned:
-	+@mkdir -p -m 0700 $(dir $(PLAN_CODE))
-	echo 1 > $(PLAN_CODE)
-	if MAKEFLAGS= make --silent $(VENV)/installed >&2 \
-	    && ansible-playbook $(ON) playbooks/plan.yml -e plan_code_file=$(CURDIR)/$(PLAN_CODE); then
-	    exit "$$(cat $(PLAN_CODE))"
+	+@if MAKEFLAGS= make --silent $(VENV)/installed >&2 \
+	    && ansible-playbook $(ON) playbooks/plan.yml -e plan_code_file=$(PLAN_CODE) \
+	    && grep --quiet 2 $(PLAN_CODE); then
+	    rm $(PLAN_CODE)
+	    exit 2
 	fi
 
 status: $(VENV)/installed  ## Say what runs and what is wrong; INVENTORY=inventory/lab for another environment

@@ -103,6 +103,12 @@ def test_make_plan_ends_with_2_when_there_are_changes_and_makes_none(
     assert environment.on_host(EVERYTHING) == before
 
 
+def test_make_shell_opens_a_shell_on_the_host(environment: Environment) -> None:
+    run = environment.run("bash", "-c", "echo 'sudo id -un; hostname' | make shell")
+    assert run.code == 0, run.output
+    assert "root\nip-" in run.output
+
+
 @pytest.fixture
 def damage(environment: Environment) -> Iterator[None]:
     """Edit the unit, a module of the release and a package's record; mask, interrupt, open."""

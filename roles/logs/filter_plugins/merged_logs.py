@@ -30,8 +30,8 @@ def merged_logs(
 
 def line(entry: Mapping[str, Any]) -> str:
     """Return an entry as one line: time, host, level, message and its fields."""
-    fields = {"message": entry["message"], **entry["fields"]}
-    words = [str(fields.pop("message")), *(f"{key}={_word(fields[key])}" for key in fields)]
+    words = [str(entry["message"])]
+    words += [f"{key}={_word(value)}" for key, value in entry["fields"].items()]
     return f"{entry['time'][:23]}Z {entry['host']} {entry['level']:<8} {' '.join(words)}"
 
 

@@ -263,12 +263,15 @@ def _answer(status: Status) -> dict[str, object]:
 
 
 def days_left(pem: str) -> int | None:
-    """Return the whole days until a certificate expires; None for what is no certificate."""
+    """Return the whole days until a certificate expires; None for what is no certificate.
+
+    Of several, as while one CA takes over from another, the one that lasts longest counts.
+    """
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
+        certificates = x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         return None
-    return (certificate.not_valid_after_utc - datetime.now(UTC)).days
+    return (max(one.not_valid_after_utc for one in certificates) - datetime.now(UTC)).days
 
 
 def _text(path: Path) -> str:

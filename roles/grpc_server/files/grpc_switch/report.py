@@ -25,8 +25,8 @@ FOLDERS = ("opt", "var", "tmp")
 def report(config: Config) -> dict[str, Any]:
     """Return the status, who deployed what, the last minute's calls, disks, certificates, drift."""
     now = status(config)
-    entries = _entries(config.state / "journal.jsonl")
-    lease = _lease(config.state / "lease.json")
+    entries = read_journal(config.state / "journal.jsonl")
+    lease = read_lease(config.state / "lease.json")
     return {
         "status": now,
         "deployed": deployed(entries, now["release"]),
@@ -65,7 +65,7 @@ def interrupted(
     return [entry for entry in open_runs if not lease or entry.get("id") != lease.get("id")]
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def read_journal(path: Path) -> list[dict[str, Any]]:
     """Read the journal; a line that a power cut left half written is left out."""
     if not path.exists():
         return []
@@ -79,7 +79,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _lease(path: Path) -> dict[str, Any] | None:
+def read_lease(path: Path) -> dict[str, Any] | None:
     """Return who holds the lease; None when nobody does, or when it has lapsed."""
     try:
         lease: dict[str, Any] = json.loads(path.read_text())
