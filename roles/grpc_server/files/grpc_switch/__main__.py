@@ -141,7 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     undo.add_argument("release", metavar="RELEASE")
     changing("back", "undo the switch, or return to the release before")
     verbs.add_parser("status", help="say which releases are here and which one is in use")
-<<<<<<< HEAD
     verbs.add_parser("journal", help="say which runs there were, and how they ended")
     begin = verbs.add_parser("begin", help="take the lease for a run, and journal what it intends")
     begin.add_argument("--seconds", type=float, default=60, help="how long the lease is")
@@ -151,23 +150,21 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument("id", metavar="ID")
     for run in (begin, end):
         run.add_argument("--json", type=_json_object, required=True, metavar="OBJECT")
-=======
     verbs.add_parser("report", help="say all there is to know of this host")
     verbs.add_parser("record", help="keep what was deployed, for report to compare with")
     _add_logs(verbs.add_parser("logs", help="print the service's log as a JSON list"))
->>>>>>> 79404ef (Answer what runs, what would change and what was logged)
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")
     return parser
 
 
-<<<<<<< HEAD
 def _json_object(text: str) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("a JSON object is needed")
     return value
-=======
+
+
 def _add_logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", type=int, default=100, metavar="NUMBER")
     parser.add_argument("--since", default="", metavar="TIME")
@@ -180,7 +177,6 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     if options.lines < 1:
         raise RefusedError(f"--lines {options.lines} is not a number above 0")
     return Wanted(options.lines, options.since, options.until, options.request_id, options.level)
->>>>>>> 79404ef (Answer what runs, what would change and what was logged)
 
 
 if __name__ == "__main__":

@@ -58,11 +58,6 @@ class Config:
         return self.root / "etc" / self.name / "tls"
 
     @property
-    def state(self) -> Path:
-        """What outlives a release: the journal of runs, the lease, what was deployed."""
-        return self.root / "var/lib" / self.name
-
-    @property
     def wanted_units(self) -> Path:
         """Where systemd keeps the links of enabled units."""
         return self.root / "etc/systemd/system/multi-user.target.wants"

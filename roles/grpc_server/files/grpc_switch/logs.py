@@ -50,12 +50,12 @@ def logs(config: Config, wanted: Wanted) -> list[dict[str, Any]]:
     """Return the service's last entries, the oldest first; RefusedError repeats journalctl."""
     units = [f"--unit={config.unit('*')}", f"--unit={config.name}-*.service"]
     found: deque[dict[str, Any]] = deque(maxlen=wanted.lines)
-    entries = (parse(line) for line in journal(*units, since=wanted.since, until=wanted.until))
-    found.extend(entry for entry in entries if wanted.passes(entry))
+    parsed = (parse(line) for line in entries(*units, since=wanted.since, until=wanted.until))
+    found.extend(entry for entry in parsed if wanted.passes(entry))
     return list(found)
 
 
-def journal(*options: str, since: str = "", until: str = "") -> Iterator[str]:
+def entries(*options: str, since: str = "", until: str = "") -> Iterator[str]:
     """Yield journalctl's entries as JSON lines; values are arguments, never words of a shell."""
     command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json"]
     command += [f"--output-fields={FIELDS}", *options]

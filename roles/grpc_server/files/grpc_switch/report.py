@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import journal
 from .baseline import drift
 from .install import MEBIBYTE
-from .logs import journal, last_minute, parse
+from .lease import Lease
+from .logs import entries, last_minute, parse
 from .status import status
 from .system import RefusedError, run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .config import Config
 
 SECONDS = 60
+BRINGING = {"deploy", "rollback"}
 FOLDERS = ("opt", "var", "tmp")
 
 
 def report(config: Config) -> dict[str, Any]:
     """Return the status, who deployed what, the last minute's calls, disks, certificates, drift."""
     now = status(config)
-    entries = read_journal(config.state / "journal.jsonl")
-    lease = read_lease(config.state / "lease.json")
+    runs = journal.runs(config)
+    lease = Lease(config).holder()
+    left = {"seconds_left": round(lease["until"] - time.time(), 1)} if lease else {}
     return {
         "status": now,
-        "deployed": deployed(entries, now["release"]),
-        "interrupted": interrupted(entries, lease),
-        "lease": lease,
+        "deployed": deployed(runs, now["release"]),
+        "interrupted": interrupted(runs, lease),
+        "lease": {**lease, **left} if lease else None,
         "calls": {"seconds": SECONDS, **_calls(config)},
         "units": _units(config),
         "certificates": _certificates(config),
@@ -41,58 +42,27 @@ def report(config: Config) -> dict[str, Any]:
     }
 
 
-def deployed(entries: list[dict[str, Any]], release: str | None) -> dict[str, Any] | None:
+def deployed(runs: list[dict[str, Any]], release: str | None) -> dict[str, Any] | None:
     """Return the run that brought a release into use; None when the journal does not know."""
-    ends = {entry.get("id"): entry for entry in entries if entry.get("event") == "end"}
-    for entry in reversed(entries):
-        end = ends.get(entry.get("id"), {})
-        brings = entry.get("event") == "begin" and entry.get("release") == release
-        if release and brings and end.get("outcome") == "done":
+    for one in reversed(runs):
+        brought = one.get("outcome") == "done" and one.get("action") in BRINGING
+        if release and brought and one.get("release") == release:
             kept = ("action", "by", "from", "commit")
-            return {"since": end.get("at"), **{key: entry.get(key) for key in kept}}
+            return {"since": one.get("ended"), **{key: one.get(key) for key in kept}}
     return None
 
 
-def interrupted(
-    entries: list[dict[str, Any]], lease: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+def interrupted(runs: list[dict[str, Any]], lease: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Return the runs after the last finished one that neither ended nor hold the lease."""
-    ended = {entry.get("id") for entry in entries if entry.get("event") == "end"}
-    last = max(
-        (number for number, entry in enumerate(entries) if entry.get("id") in ended), default=-1
-    )
-    open_runs = [entry for entry in entries[last + 1 :] if entry.get("event") == "begin"]
-    return [entry for entry in open_runs if not lease or entry.get("id") != lease.get("id")]
-
-
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Read the journal; a line that a power cut left half written is left out."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        found += [entry] if isinstance(entry, dict) else []
-    return found
-
-
-def read_lease(path: Path) -> dict[str, Any] | None:
-    """Return who holds the lease; None when nobody does, or when it has lapsed."""
-    try:
-        lease: dict[str, Any] = json.loads(path.read_text())
-        left = float(lease["until"]) - time.time()
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return {**lease, "seconds_left": round(left, 1)} if left > 0 else None
+    ended = [number for number, run in enumerate(runs) if run.get("outcome")]
+    after = runs[max(ended, default=-1) + 1 :]
+    return [one for one in after if not lease or one["id"] != lease["id"]]
 
 
 def _calls(config: Config) -> dict[str, Any]:
     since = f"@{int(time.time()) - SECONDS}"
     try:
-        return last_minute(map(parse, journal(f"--unit={config.unit('*')}", since=since)))
+        return last_minute(map(parse, entries(f"--unit={config.unit('*')}", since=since)))
     except RefusedError as error:
         return {**last_minute([]), "unknown": str(error)}
 
