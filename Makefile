@@ -17,7 +17,7 @@ SAY := printf '\033[1m==> %s\033[0m\n'
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
-.PHONY: help demo test lint bench call local-up local-down clean lock docs system
+.PHONY: help demo test lint bench call plan planned status logs shell local-up local-down clean lock docs system
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -51,6 +51,38 @@ bench: system $(VENV)/installed  ## Upgrade a host under load, our way and other
 
 call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom to greet
 	@saudacao-client $(or $(NAMES),Leonardo)
+
+# The environment of plan, status, logs and shell, and what else ansible-playbook is told.
+ON = $(if $(INVENTORY),-i $(INVENTORY)) $(ARGS)
+
+# make itself ends with 0 or 2; only its question mode ends with 1, where a recipe has something to
+# do. So for the goal `plan` it is asked that question: `planned` runs all the same, by its +, fails
+# when there are changes, and leaves something to do to `plan` only when it could not tell.
+ifeq ($(MAKECMDGOALS),plan)
+MAKEFLAGS += --question
+PLAN_CODE := $(shell mktemp)
+endif
+
+plan: planned  ## Say what site.yml would change; exit code 0: nothing, 2: changes, 1: error
+	$(if $(filter 0,$(shell cat $(PLAN_CODE); rm $(PLAN_CODE))),,there was an error)
+
+planned:
+	+@if MAKEFLAGS= make --silent $(VENV)/installed >&2 \
+	    && ansible-playbook $(ON) playbooks/plan.yml -e plan_code_file=$(PLAN_CODE) \
+	    && grep --quiet 2 $(PLAN_CODE); then
+	    rm $(PLAN_CODE)
+	    exit 2
+	fi
+
+status: $(VENV)/installed  ## Say what runs and what is wrong; INVENTORY=inventory/lab for another environment
+	@ansible-playbook $(ON) playbooks/status.yml
+
+logs: $(VENV)/installed  ## Print the service's log; ARGS="-e lines=20 -e level=warning" chooses
+	@ansible-playbook $(ON) playbooks/logs.yml
+
+shell: $(VENV)/installed  ## Open a shell on a host with its verified key; HOST=i-... chooses one
+	@command=$$(ansible-playbook $(ON) playbooks/shell.yml $(if $(HOST),-e host=$(HOST)))
+	eval "exec $$command"
 
 # Nothing of root's stays in a checkout that somebody else owns.
 local-up local-down: export PYTHONPYCACHEPREFIX := /var/cache/localcloud/bytecode

@@ -15,6 +15,10 @@ PLUGINS = {
     "stack_deploy": "module",
     "stack_delete": "module",
     "stack_host_keys": "module",
+    "stack_drift": "module",
+    "answer": "module",
+    "checked_run": "module",
+    "changes": "callback",
     "cloudformation_stack": "inventory",
 }
 

@@ -8,14 +8,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import config as configuration
 from . import journal
+from .baseline import record
 from .certificates import Certificates
 from .guard import guard
 from .install import Releases
 from .lease import Lease
+from .logs import LEVELS, Wanted, logs
+from .report import report
 from .status import status
 from .switching import Switch
 from .system import RefusedError, locked
@@ -30,6 +33,13 @@ INSIDE = "GRPC_SWITCH_INSIDE"
 CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
 RUNS = {"begin", "hold", "end"}
 WATCHING = {"guard", "watch"}
+ASKING: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
+    "status": lambda config, _: status(config),
+    "journal": lambda config, _: {"runs": journal.runs(config)},
+    "report": lambda config, _: report(config),
+    "record": lambda config, _: record(config),
+    "logs": lambda config, options: logs(config, _wanted(options)),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,12 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+def _run(config: Config, options: argparse.Namespace) -> Any:
     switch = Switch(config)
-    if options.verb == "status":
-        return status(config)
-    if options.verb == "journal":
-        return {"runs": journal.runs(config)}
+    if options.verb in ASKING:
+        return ASKING[options.verb](config, options)
     if options.verb in RUNS:
         return _run_of(config, options)
     with locked(config.lock):
@@ -146,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument("id", metavar="ID")
     for run in (begin, end):
         run.add_argument("--json", type=_json_object, required=True, metavar="OBJECT")
+    verbs.add_parser("report", help="say all there is to know of this host")
+    verbs.add_parser("record", help="keep what was deployed, for report to compare with")
+    _add_logs(verbs.add_parser("logs", help="print the service's log as a JSON list"))
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")
     return parser
@@ -156,6 +167,20 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("a JSON object is needed")
     return value
+
+
+def _add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lines", type=int, default=100, metavar="NUMBER")
+    parser.add_argument("--since", default="", metavar="TIME")
+    parser.add_argument("--until", default="", metavar="TIME")
+    parser.add_argument("--request-id", default="", metavar="ID")
+    parser.add_argument("--level", default="", choices=("", *LEVELS))
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    if options.lines < 1:
+        raise RefusedError(f"--lines {options.lines} is not a number above 0")
+    return Wanted(options.lines, options.since, options.until, options.request_id, options.level)
 
 
 if __name__ == "__main__":

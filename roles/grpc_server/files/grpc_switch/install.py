@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import archive
+from .baseline import write_manifest
 from .system import RefusedError, run, write_atomically
 
 if TYPE_CHECKING:
@@ -116,8 +117,10 @@ class Releases:
         run(self.config.python, "-I", "-m", "venv", "--without-pip", folder / "venv")
         self._install_wheels(folder)
         shutil.rmtree(folder / "wheels")
+        text = json.dumps(description, indent=2) + "\n"
+        write_manifest(folder, text)
         run("sync", "--file-system", folder)
-        write_atomically(folder / DESCRIPTION, json.dumps(description, indent=2) + "\n")
+        write_atomically(folder / DESCRIPTION, text)
 
     def _install_wheels(self, folder: Path) -> None:
         pip = list((folder / "wheels").glob("pip-*.whl"))

@@ -1,0 +1,306 @@
+"""The filter `status_answer`: what a deployment runs, how it fares, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+Result = Mapping[str, Any]
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong: where, what, and the command to type next."""
+
+    where: str
+    what: str
+    next: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n      next: {self.next}"
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What a person types, for one inventory."""
+
+    inventory: str
+
+    def playbook(self, name: str) -> str:
+        """Return the command that runs a playbook."""
+        return f"ansible-playbook -i {shlex.quote(self.inventory)} {name}"
+
+    def on_host(self, host: str, command: str) -> str:
+        """Return the command that asks one host."""
+        return f"ansible -i {shlex.quote(self.inventory)} {host} --become -a {shlex.quote(command)}"
+
+
+@dataclass
+class Status:
+    """The answer in the making: `report` for a program, `lines` for a person, `findings`."""
+
+    settings: Settings
+    report: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def commands(self) -> Commands:
+        """What a person types."""
+        return Commands(self.settings["inventory"])
+
+    def wrong(self, where: str, what: str, command: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(where, what, command))
+
+    def service(self, health: Result) -> None:
+        """Take in what a client on the control node saw."""
+        serving = health.get("rc") == 0
+        said = str(health.get("stdout" if serving else "stderr", "")).strip()
+        text = "SERVING" if serving else said or "not asked"
+        endpoint = self.settings["endpoint"]
+        self.report["service"] = {"endpoint": endpoint, "serving": serving, "said": said}
+        self.lines.append(f"service {endpoint}: {text}")
+        if not serving:
+            self.wrong("service", text, self.commands.playbook("playbooks/logs.yml"))
+
+    def own_certificates(self) -> None:
+        """Look at the certificates that the control node keeps."""
+        folder = Path(self.settings["certificates"])
+        found = {name: days_left(_text(folder / f"{name}.crt")) for name in ("ca", "client")}
+        self.report["certificates"] = found
+        self.lines.append(f"control node: {self._certificates('control node', found)}")
+
+    def firewall(self, drift: list[dict[str, str]]) -> None:
+        """Take in how AWS's security groups differ from the template's.
+
+        A change set does not see it: each comes with the command that undoes it.
+        """
+        self.report["security_group_drift"] = drift
+        for rule in drift:
+            what = f"{rule['what']}, unlike the stack's template"
+            self.wrong("security group", what, rule["next"])
+
+    def stopped(self, hosts: Iterable[str]) -> None:
+        """Take in instances that exist and do not run."""
+        self.report["stopped"] = list(hosts)
+        for host in self.report["stopped"]:
+            self.wrong(host, "the instance is stopped", self.commands.playbook("site.yml"))
+
+    def host(self, name: str, result: Result) -> None:
+        """Take in what a host answered, or that it did not."""
+        reason = _refusal(result)
+        if reason:
+            reached = not result.get("unreachable")
+            self.report["hosts"][name] = {"reachable": reached, "said": reason}
+            self.lines.append(f"{name}: {reason}")
+            again = "site.yml" if reached else "playbooks/provision.yml"
+            self.wrong(name, reason, self.commands.playbook(again))
+            return
+        answer = json.loads(result["stdout"])
+        days = {key.removesuffix(".crt"): days_left(pem)
+                for key, pem in answer["certificates"].items()}  # fmt: skip
+        answer = {**answer, "certificates": days}
+        self.report["hosts"][name] = {"reachable": True, **answer}
+        self._release(name, answer)
+        self._units(name, answer)
+        self._calls(name, answer["calls"])
+        self.lines.append(f"  certificates: {self._certificates(name, days)}")
+        self._disks(name, answer)
+        self._drift(name, answer)
+        self._runs(name, answer)
+
+    def _release(self, name: str, answer: dict[str, Any]) -> None:
+        status, deployed = answer["status"], answer["deployed"] or {}
+        release = status["release"]
+        by = f"since {deployed.get('since') or 'unknown'}, by {deployed.get('by') or 'unknown'}"
+        by += f" from {deployed['from']}" if deployed.get("from") else ""
+        by += f", commit {deployed['commit']}" if deployed.get("commit") else ""
+        by += f" ({deployed['action']})" if deployed.get("action") else ""
+        self.lines.append(f"{name}: release {release or 'none'} {by}")
+        if not release:
+            self.wrong(name, "no release is in use", self.commands.playbook("site.yml"))
+            return
+        state = status["releases"].get(release, {}).get("state", "not installed")
+        if state != "active":
+            what = f"the release in use is {state}"
+            self.wrong(name, what, self.commands.playbook("site.yml"))
+        if status["provisional"] and not answer["lease"]:
+            what = f"release {release} is not confirmed: the host undoes it in time"
+            self.wrong(name, what, self.commands.playbook("playbooks/status.yml"))
+
+    def _units(self, name: str, answer: dict[str, Any]) -> None:
+        status = answer["status"]
+        running = status["releases"].get(status["release"], {})
+        parts = [f"unit {running.get('state', 'none')}", f"{running.get('restarts', 0)} restarts"]
+        parts.append(f"redirect {'loaded' if status['map']['equals_file'] else 'NOT LOADED'}")
+        parts += [f"{unit} {state}" for unit, state in answer["units"].items()]
+        self.lines.append(f"  {', '.join(parts)}")
+        if not status["map"]["equals_file"]:
+            what = "the kernel's redirect is not what the map file says"
+            self.wrong(name, what, self.commands.playbook("site.yml"))
+        for unit, state in answer["units"].items():
+            if state != "active":
+                self.wrong(name, f"{unit} is {state}", self.commands.playbook("site.yml"))
+
+    def _calls(self, name: str, calls: dict[str, Any]) -> None:
+        p50, p99 = (_milliseconds(calls[key]) for key in ("p50_ms", "p99_ms"))
+        counts = f"{calls['calls']} calls, {calls['errors']} errors, p50 {p50}, p99 {p99}"
+        self.lines.append(f"  last {calls['seconds']} s: {calls.get('unknown') or counts}")
+        if calls.get("unknown"):
+            self.wrong(name, calls["unknown"], self.commands.playbook("playbooks/logs.yml"))
+        limit = calls["calls"] * float(self.settings["error_percent"]) / 100
+        if calls["errors"] > limit:
+            what = f"{calls['errors']} of {calls['calls']} calls failed in the last minute"
+            command = self.commands.playbook("playbooks/logs.yml -e level=warning")
+            self.wrong(name, what, command)
+
+    def _certificates(self, where: str, days: Mapping[str, int | None]) -> str:
+        for name, left in days.items():
+            if left is None or left < int(self.settings["certificate_days"]):
+                what = f"the certificate of {name} "
+                what += "cannot be read" if left is None else f"expires in {left} days"
+                self.wrong(where, what, self.commands.playbook("site.yml"))
+        texts = [f"{name} {left if left is not None else 'no'} days" for name, left in days.items()]
+        return ", ".join(texts) or "none"
+
+    def _disks(self, name: str, answer: dict[str, Any]) -> None:
+        texts = []
+        for path, disk in answer["disks"].items():
+            free = disk["free_mebibytes"]
+            texts.append(f"{path} {free} of {disk['total_mebibytes']} MiB")
+            if free < answer["minimum_free_mebibytes"]:
+                what = f"only {free} MiB are free on {path}"
+                command = self.commands.on_host(name, f"du --one-file-system --max-depth 2 {path}")
+                self.wrong(name, what, command)
+        self.lines.append(f"  free: {', '.join(texts)}")
+
+    def _drift(self, name: str, answer: dict[str, Any]) -> None:
+        drift = answer["drift"]
+        anew = self.commands.playbook("site.yml")
+        files = {path: f"{path} {_how(how)}" for path, how in sorted(drift["files"].items())}
+        texts = list(files.values())
+        for path, text in files.items():
+            # The deployment rewrites its own files; what others added, it leaves alone.
+            added = drift["files"][path] in {"added", "changes a unit", "masks a unit"}
+            self.wrong(name, text, self.commands.on_host(name, f"rm {path}") if added else anew)
+        for package, how in sorted(drift.get("packages", {}).items()):
+            texts.append(f"package {package}: {how}")
+            self.wrong(name, f"package {package}: {how}", anew)
+        for text in drift["edited"]:
+            texts.append(text)
+            command = self.commands.playbook("playbooks/rollback.yml")
+            self.wrong(name, f"a file of the release in use differs: {text}", command)
+        if not drift["recorded"]:
+            texts.append("unknown, since nothing was recorded")
+        elif not drift["manifest"] and answer["status"]["release"]:
+            texts.append("unknown for the release's files, since it was installed without a list")
+        self.lines.append(f"  drift: {'; '.join(texts) or 'none'}")
+
+    def _runs(self, name: str, answer: dict[str, Any]) -> None:
+        lease = answer["lease"]
+        if lease:
+            self.lines.append(
+                f"  in progress: {lease.get('action')} by {lease.get('by')} from"
+                f" {lease.get('from')}, lapses in {lease['seconds_left']:.0f} s"
+            )
+        for run in answer["interrupted"]:
+            what = f"the {run.get('action')} of {run.get('at')} by {run.get('by')} was interrupted"
+            self.lines.append(f"  {what}")
+            self.wrong(name, what, self.commands.playbook("site.yml"))
+
+
+def status_answer(
+    asked: Mapping[str, Any],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    hosts: Iterable[str],
+    stopped: Iterable[str],
+    settings: Settings,
+) -> dict[str, object]:
+    """Return the `report` to keep, the `lines` to print, and the `problem`, empty when healthy."""
+    status = Status(settings)
+    status.report = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "deployment": settings["deployment"],
+        "environment": settings["environment"],
+        "hosts": {},
+    }
+    if settings["has_stack"]:
+        status.service(asked["health"])
+        status.own_certificates()
+        status.firewall(list(asked["drift"]))
+        status.stopped(stopped)
+        names = list(hosts)
+        for name in names:
+            status.host(name, hostvars[name].get("_status_host", {}))
+        if not names:
+            status.wrong("hosts", "no host runs", status.commands.playbook("site.yml"))
+    else:
+        status.wrong("stack", "there is none", status.commands.playbook("site.yml"))
+    return _answer(status)
+
+
+def _answer(status: Status) -> dict[str, object]:
+    healthy = not status.findings
+    name, environment = status.settings["deployment"], status.settings["environment"]
+    status.report |= {"healthy": healthy, "findings": [asdict(item) for item in status.findings]}
+    head = f"{name} ({environment}): {'healthy' if healthy else 'NOT HEALTHY'}"
+    texts = [line for item in status.findings for line in f"  - {item}".splitlines()]
+    wrong = ["wrong:", *texts] if texts else []
+    problem = ""
+    if not healthy:
+        first = status.findings[0]
+        problem = f"{name} is not healthy: {first.where}: {first.what}. Next: {first.next}"
+    return {"report": status.report, "lines": [head, *status.lines, *wrong], "problem": problem}
+
+
+def days_left(pem: str) -> int | None:
+    """Return the whole days until a certificate expires; None for what is no certificate.
+
+    Of several, as while one CA takes over from another, the one that lasts longest counts.
+    """
+    try:
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return None
+    return (max(one.not_valid_after_utc for one in certificates) - datetime.now(UTC)).days
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
+
+
+def _refusal(result: Result) -> str:
+    """Return why a host's answer cannot be used, or an empty text."""
+    if not result:
+        return "it was not asked: --limit left it out"
+    if result.get("unreachable"):
+        return f"it cannot be reached: {str(result.get('msg', '')).strip()}"
+    if result.get("rc") != 0:
+        said = (result.get("stderr") or result.get("msg") or "").strip().splitlines()
+        return f"grpc-switch cannot report: {said[-1] if said else 'it said nothing'}"
+    return ""
+
+
+def _how(how: str) -> str:
+    return how if how.startswith(("changes", "masks")) else f"was {how}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g} ms"
+
+
+class FilterModule:
+    """What Ansible looks for in a file of filters."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters by name."""
+        return {"status_answer": status_answer}
