@@ -31,10 +31,17 @@ ANYBODY: "IpPermissionTypeDef" = {
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment: EnvironmentFactory) -> Environment:
+def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
     environment = new_environment("knowing")
     environment.playbook("site.yml")
-    return environment
+    yield environment
+    cloud_of(environment).cloudformation.delete_stack(StackName="knowing")
+
+
+def cloud_of(environment: Environment) -> Cloud:
+    """Return the AWS API as somebody outside of the project uses it."""
+    keys = {"region": "us-east-1", "access_key": "local", "secret_key": "local"}
+    return Cloud({"endpoint_url": environment.cloud.endpoint, **keys})
 
 
 def status(environment: Environment, *options: str, expect: int) -> dict[str, Any]:
@@ -60,6 +67,9 @@ def test_what_was_just_deployed_is_healthy(environment: Environment) -> None:
     assert host["calls"]["calls"] >= 200
     assert host["calls"]["p99_ms"] > 0
     assert host["certificates"]["server"] > 80
+    assert host["deployed"]["action"] == "deploy"
+    assert host["deployed"]["by"]
+    assert host["interrupted"] == []
     assert host["drift"] == {
         "recorded": True, "manifest": True, "edited": [], "files": {}, "packages": {}
     }  # fmt: skip
@@ -99,7 +109,7 @@ def test_make_plan_ends_with_2_when_there_are_changes_and_makes_none(
     plan = json.loads((environment.state / "plan.json").read_text())
     (lines,) = plan["hosts"].values()
     assert re.fullmatch(r"switch from 0\.1\.0-\w+ to 0\.1\.0-\w+", lines[-1])
-    assert "+ SERVER_REFLECTION=true" in plan["release"]["differences"]
+    assert '+ SERVER_REFLECTION="true"' in plan["release"]["differences"]
     assert environment.on_host(EVERYTHING) == before
 
 
@@ -118,8 +128,7 @@ def damage(environment: Environment) -> Iterator[None]:
         " && echo '# edited' >> $(ls /opt/saudacao/releases/*/venv/lib/python*/*/saudacao/names.py)"
         ' && sed -i \'s/"nftables": "/&0./\' /var/lib/saudacao/deployed.json'
     )
-    keys = {"region": "us-east-1", "access_key": "local", "secret_key": "local"}
-    cloud = Cloud({"endpoint_url": environment.cloud.endpoint, **keys})
+    cloud = cloud_of(environment)
     described = cloud.cloudformation.describe_stacks(StackName="knowing")["Stacks"][0]
     outputs = {
         item.get("OutputKey"): item.get("OutputValue", "") for item in described.get("Outputs", [])
