@@ -29,6 +29,7 @@ class FakeHost:
         for module in (instances, mapping, switching):
             patch.setattr(module, "run", self.run)
         patch.setattr(instances, "_listening", set)
+        patch.setattr(switching, "require_answer", self.answer)
 
     @property
     def switch(self) -> switching.Switch:
@@ -62,6 +63,12 @@ class FakeHost:
                 raise RefusedError(f"{line} failed")
             return ""
         return self._answer(words)
+
+    def answer(self, config: Config) -> None:
+        """Answer a handshake on the public port, unless that is what fails."""
+        self.calls.append(f"answer {config.port}")
+        if self.failing == self.calls[-1]:
+            raise RefusedError(f"nothing answers on port {config.port}")
 
     def _answer(self, words: list[str]) -> str:
         found = UNIT.search(" ".join(words))

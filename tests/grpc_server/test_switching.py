@@ -22,17 +22,17 @@ def test_a_release_is_checked_and_enabled_before_it_is_mapped(host: FakeHost) ->
     host.use("a")
     answer = host.switch.switch("b", 60)
     assert host.calls == [
-        "start b", "check 50062", "enable b", "nft check", "nft load", "check 50051",
+        "start b", "check 50062", "enable b", "nft check", "nft load", "answer 50051",
     ]  # fmt: skip
     assert answer["provisional"] is True
     assert answer["previous"] == ["a"]
 
 
-def test_a_release_is_checked_by_its_id_and_settings_on_both_ports(host: FakeHost) -> None:
+def test_a_release_is_checked_by_its_id_and_settings(host: FakeHost) -> None:
     description = {"id": "a", "settings": {"SERVER_SERVICE": "own"}}
     (host.config.folder("a") / DESCRIPTION).write_text(json.dumps(description))
     host.switch.switch("a", 60)
-    assert host.environments == [{"SERVER_SERVICE": "own", "SERVER_RELEASE": "a"}] * 2
+    assert host.environments == [{"SERVER_SERVICE": "own", "SERVER_RELEASE": "a"}]
 
 
 def test_the_previous_release_stays_enabled_and_serving_until_the_confirmation(
@@ -61,7 +61,7 @@ def test_a_failure_before_the_rename_touches_nothing(host: FakeHost, failing: st
 
 def test_a_public_port_that_does_not_answer_is_mapped_back(host: FakeHost) -> None:
     host.use("a")
-    host.failing = "check 50051"
+    host.failing = "answer 50051"
     with pytest.raises(RefusedError):
         host.switch.switch("b", 60)
     assert mapping.read(host.config).release == "a"

@@ -97,7 +97,7 @@ class Certificates:
             return None
         expected = ssl.PEM_cert_to_DER_cert(_first(self.config.tls / "server.crt"))
         deadline = time.monotonic() + PRESENTED_SECONDS
-        while (found := self._peer()) != expected:
+        while (found := presented(self.config)) != expected:
             if found is None:
                 return None
             if time.monotonic() > deadline:
@@ -108,22 +108,35 @@ class Certificates:
             time.sleep(0.1)
         return True
 
-    def _peer(self) -> bytes | None:
-        """Return the certificate that the public port presents; None when nothing answers."""
-        context = _context(ssl.PROTOCOL_TLS_CLIENT, self.config.tls)
-        # Whatever is presented, it is only compared.
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.set_alpn_protocols(["h2"])
-        address, name = ("127.0.0.1", self.config.port), self.config.server_name
-        try:
-            with (
-                socket.create_connection(address, ANSWER_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=name) as secure,
-            ):
-                return secure.getpeercert(binary_form=True)
-        except OSError:
-            return None
+
+def require_answer(config: Config) -> None:
+    """Shake hands on the public port; RefusedError when nothing answers there in time."""
+    deadline = time.monotonic() + PRESENTED_SECONDS
+    while presented(config) is None:
+        if time.monotonic() > deadline:
+            raise RefusedError(
+                f"nothing answers on port {config.port}, though the release does on its own port."
+                f" Look at: nft list table inet {config.name}"
+            )
+        time.sleep(0.1)
+
+
+def presented(config: Config) -> bytes | None:
+    """Return the certificate that the public port presents; None when nothing answers."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.tls)
+    # Whatever is presented, it is only compared.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    address = ("127.0.0.1", config.port)
+    try:
+        with (
+            socket.create_connection(address, ANSWER_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=config.server_name) as secure,
+        ):
+            return secure.getpeercert(binary_form=True)
+    except OSError:
+        return None
 
 
 def _context(protocol: ssl._SSLMethod, folder: Path) -> ssl.SSLContext:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import journal, mapping
+from .certificates import require_answer
 from .install import Releases
 from .instances import Instances
 from .mapping import Record
@@ -181,7 +182,8 @@ class Switch:
             raise
         try:
             mapping.load(self.config)
-            self.instances.check(release, self.config.port)
+            # What answers was checked on its own port; this is whether the map leads to it.
+            require_answer(self.config)
         except RefusedError:
             mapping.write(self.config, old)
             mapping.load(self.config)
