@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Set in the transient unit in which a verb that changes something runs: it outlives the caller.
 INSIDE = "GRPC_SWITCH_INSIDE"
 CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
-RUNS = {"begin", "hold", "end"}
+RUNS = {"begin", "end"}
 WATCHING = {"guard", "watch"}
 ASKING: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "status": lambda config, _: status(config),
@@ -69,7 +69,7 @@ def _run(config: Config, options: argparse.Namespace) -> Any:
         return _run_of(config, options)
     with locked(config.lock):
         if options.run is not None:
-            Lease(config).require(options.run)
+            Lease(config).renew(options.run)
         if options.verb == "install":
             switch.reconcile()
             return Releases(config).install(options.archive)
@@ -87,19 +87,24 @@ def _run(config: Config, options: argparse.Namespace) -> Any:
 
 
 def _run_of(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """Begin, hold or end a run: its lease, and its lines in the journal."""
+    """Begin or end a run: its lease, and its lines in the journal."""
     lease = Lease(config)
-    if options.verb == "begin":
+    if options.verb == "end":
+        journal.end(config, options.id, options.json)
+    else:
         lease.take(options.id, options.json, options.seconds)
         journal.begin(config, options.id, options.json)
-    elif options.verb == "hold":
-        for _ in sys.stdin:
-            sys.stdout.write(f"held until {lease.renew(options.id):.0f}\n")
-            sys.stdout.flush()
-    else:
-        journal.end(config, options.id, options.json)
-        lease.give_back(options.id)
+        _hold(lease, options.id)
+    lease.give_back(options.id)
     return {"changed": True, "run": options.id}
+
+
+def _hold(lease: Lease, run: str) -> None:
+    """Renew the lease at each line on standard input, until its end: then the caller is gone."""
+    sys.stdout.write("held\n")
+    sys.stdout.flush()
+    for _ in sys.stdin:
+        lease.renew(run)
 
 
 def _watch(config: Config, verb: str) -> None:
@@ -130,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def changing(verb: str, does: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(verb, help=does)
-        added.add_argument("--run", metavar="ID", help="refuse unless this run holds the lease")
+        added.add_argument("--run", metavar="ID", help="refuse when another run has the lease")
         return added
 
     install = changing("install", "install a release from its archive")
@@ -146,13 +151,15 @@ def _parser() -> argparse.ArgumentParser:
     changing("certificates", "check the staged certificates and take them into use")
     verbs.add_parser("status", help="say which releases are here and which one is in use")
     verbs.add_parser("journal", help="say which runs there were, and how they ended")
-    begin = verbs.add_parser("begin", help="take the lease for a run, and journal what it intends")
+    begin = verbs.add_parser(
+        "begin",
+        help="journal what a run intends, and hold its lease: renewed at each line on standard"
+        " input, given back at its end",
+    )
     begin.add_argument("--seconds", type=float, default=60, help="how long the lease is")
-    hold = verbs.add_parser("hold", help="renew a run's lease at each line on standard input")
     end = verbs.add_parser("end", help="journal how a run ended, and give its lease back")
-    for run in (begin, hold, end):
-        run.add_argument("id", metavar="ID")
     for run in (begin, end):
+        run.add_argument("id", metavar="ID")
         run.add_argument("--json", type=_json_object, required=True, metavar="OBJECT")
     verbs.add_parser("report", help="say all there is to know of this host")
     verbs.add_parser("record", help="keep what was deployed, for report to compare with")
