@@ -1,0 +1,155 @@
+"""Bad releases, each deployed to a host under load by the real playbook: the old one serves on."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.environment import Environment, Run
+
+FAULTY = ROOT / "tests/e2e/faulty"
+# Connections move within two seconds, and a server that hangs is killed after three.
+SETTINGS = {"SERVER_MAX_CONNECTION_AGE": "2", "SERVER_STOP_GRACE": "1"}
+VARIABLES = {
+    "release_settings": SETTINGS,
+    "grpc_server_proof_seconds": 5,
+    "grpc_server_stop_timeout": 3,
+}
+LOAD = ("saudacao-client", "--json", "--mixed", "--duration=600", "--concurrency=4", "--rate=20")
+LEAK_LIMIT = "80M"
+# A bad release fails the client's calls until the host has gone back: at most these.
+SEEN_AT_MOST = 150
+
+
+@dataclass
+class Case:
+    """A fault, and what a deployment says of it; `takes_traffic` is whether callers reach it."""
+
+    service: str
+    says: tuple[str, ...]
+    takes_traffic: bool = False
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "does not start": Case("exits", ("did not start", "the database of greetings is missing")),
+    "is never ready": Case(
+        "never-ready", ("did not start", "timeout"), variables={"grpc_server_start_timeout": 4}
+    ),
+    "exits after five seconds": Case("crashes", ("UNAVAILABLE",), takes_traffic=True),
+    "answers wrong": Case("wrong", ("which is not its greeting",), takes_traffic=True),
+    "fails one call in 200": Case("rare", ("INTERNAL", "request id"), takes_traffic=True),
+    "is ten times slower": Case("slow", ("times as much",), takes_traffic=True),
+    "leaks memory": Case(
+        "leaks",
+        ("started again",),
+        takes_traffic=True,
+        variables={"grpc_server_memory_max": LEAK_LIMIT},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def environment(new_environment: EnvironmentFactory) -> Environment:
+    """A deployed host, with short times."""
+    environment = new_environment("bad", **VARIABLES)
+    environment.playbook("playbooks/provision.yml")
+    environment.playbook("playbooks/deploy.yml")
+    return environment
+
+
+@pytest.fixture(scope="module")
+def limits_memory(environment: Environment) -> bool:
+    """Whether systemd on the host can limit a unit's memory: try it."""
+    told = environment.on_host(
+        "systemd-run --quiet --wait --collect --property=MemoryMax=32M --property=MemorySwapMax=0"
+        " python3 -c 'bytearray(256 * 2**20)'; echo ended with $?"
+    )
+    return "ended with 0" not in told
+
+
+@contextmanager
+def load(environment: Environment) -> Iterator[dict[str, Any]]:
+    """Call all the time as a client of the old release; the report is filled in at the end."""
+    client = environment.start(*LOAD)
+    report: dict[str, Any] = {}
+    try:
+        yield report
+    finally:
+        client.send_signal(signal.SIGINT)
+        report.update(json.loads(client.communicate(timeout=30)[0].splitlines()[0]))
+
+
+def deploy(environment: Environment, case: Case) -> Run:
+    """Deploy the bad release as its author does: a project of its own, and a setting."""
+    variables = {
+        "release_projects": [str(ROOT / "app"), str(FAULTY)],
+        "release_settings": {**SETTINGS, "SERVER_SERVICE": case.service},
+        **case.variables,
+    }
+    return environment.playbook(
+        "playbooks/deploy.yml", "--extra-vars", json.dumps(variables), expect=2
+    )
+
+
+def last_run(environment: Environment) -> dict[str, Any]:
+    """What the host's journal says of its last run."""
+    runs = json.loads(environment.on_host("/usr/local/sbin/grpc-switch journal"))["runs"]
+    return dict(runs[-1])
+
+
+@pytest.mark.parametrize("fault", CASES)
+def test_a_bad_release_is_refused_or_undone(
+    environment: Environment, limits_memory: bool, fault: str
+) -> None:
+    case = CASES[fault]
+    if case.service == "leaks" and not limits_memory:
+        pytest.skip("the hosts' cgroups have no memory controller here: no limit is enforced")
+    before = environment.status()
+    with load(environment) as seen:
+        output = deploy(environment, case).output
+    sys.stdout.write(
+        f"{fault}: a client saw {seen['failed'] + seen['wrong']} bad of {seen['calls']} calls\n"
+    )
+    after, run = environment.status(), last_run(environment)
+
+    bad, message = run["release"], the_message(output)
+    for words in (*case.says, f"What runs there now: {before['release']}", f"saudacao@{bad}"):
+        assert words in message, message
+    assert re.search(r"To look further: ansible-playbook -i \S+ playbooks/status.yml", message)
+
+    assert (run["action"], run["outcome"]) == ("deploy", "failed")
+    assert case.says[0] in run["reason"]
+
+    assert after["release"] == before["release"]
+    assert after["settled"] is True
+    assert after["lease"] is None
+    assert unit(after, before["release"]) == unit(before, before["release"])
+    assert after["releases"][bad]["state"] in {"inactive", "failed"}
+
+    problems = seen["failed"] + seen["wrong"]
+    if case.takes_traffic:
+        assert problems <= SEEN_AT_MOST
+    else:
+        assert (problems, set(seen["releases"])) == (0, {before["release"]})
+    greeting = environment.run("saudacao-client", "Ana")
+    assert greeting.output == "Olá, Ana!\n"
+
+
+def the_message(output: str) -> str:
+    """The last error that a person reads."""
+    return output.rpartition("[ERROR]")[2]
+
+
+def unit(status: dict[str, Any], release: str) -> tuple[str, int]:
+    """Since when a release runs, and how often it was started again."""
+    found = status["releases"][release]
+    return found["since"], found["restarts"]

@@ -1,0 +1,197 @@
+"""Two runs never change a host at the same time, and one that died blocks nobody for long."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.environment import Environment
+
+LEASE_SECONDS = 8
+CONFIRM_WITHIN = 12
+LOCK = re.compile(
+    r"\S+ on \S+ holds the lock since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\s+for: deploy\."
+    r"\s+It lapses in\s+(\d+)\s+s"
+)
+SETTINGS = {"SERVER_MAX_CONNECTION_AGE": "2"}
+VARIABLES = {
+    "release_settings": SETTINGS,
+    "grpc_server_lease_seconds": LEASE_SECONDS,
+    "grpc_server_confirm_within": CONFIRM_WITHIN,
+    "grpc_server_proof_seconds": 2,
+}
+PROGRAM = "/usr/local/sbin/grpc-switch"
+IN_THE_HOOK = "TASK [grpc_server : Run the hook before the change]"
+IN_THE_PROOF = "TASK [grpc_server : Let the release be called]"
+# A task file that holds a run until a file is there.
+WAITING = """\
+- name: Wait for the test
+  ansible.builtin.wait_for:
+    path: {path}
+    timeout: 90
+  delegate_to: localhost
+  become: false
+"""
+
+Kill = Callable[[int, int], None]
+
+
+@pytest.fixture(scope="module")
+def environment(new_environment: EnvironmentFactory) -> Environment:
+    """A deployed host whose lock lapses soon."""
+    environment = new_environment("lock", **VARIABLES)
+    environment.playbook("playbooks/provision.yml")
+    environment.playbook("playbooks/deploy.yml")
+    return environment
+
+
+@pytest.fixture
+def hook(tmp_path: Path) -> "Hook":
+    """A hook that holds a run until the test lets it go."""
+    return Hook(tmp_path)
+
+
+class Hook:
+    """A task file that waits for a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._gate = folder / "gate"
+        self.path = folder / "hook.yml"
+        self.path.write_text(WAITING.format(path=self._gate))
+
+    def open(self) -> None:
+        """Let the run go on."""
+        self._gate.touch()
+
+
+def change(queue: int, **variables: object) -> tuple[str, str, str]:
+    """The command line of a run that has something to change: another setting."""
+    settings = SETTINGS | {"SERVER_MAX_QUEUE": str(queue)}
+    variables["release_settings"] = settings
+    return "playbooks/deploy.yml", "--extra-vars", json.dumps(variables)
+
+
+def start_until(environment: Environment, task: str, *run: str) -> "subprocess.Popen[str]":
+    """Start a run, and return when it begins a task."""
+    process = environment.start("ansible-playbook", *run)
+    assert process.stdout
+    output = ""
+    for line in process.stdout:
+        output += line
+        if line.startswith(task):
+            return process
+    raise AssertionError(f"{task} was not reached:\n{output[-4000:]}")
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition on the host."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+
+
+def journal(environment: Environment) -> list[dict[str, Any]]:
+    """The host's runs, the oldest first."""
+    answer = json.loads(environment.on_host(f"{PROGRAM} journal"))
+    return list(answer["runs"])
+
+
+def test_the_second_of_two_runs_is_told_who_holds_the_lock(
+    environment: Environment, hook: Hook
+) -> None:
+    """The first one lives longer than its lease, so it has renewed it; then it ends well."""
+    first = start_until(environment, IN_THE_HOOK, *change(100, hook_before_deploy=str(hook.path)))
+    try:
+        taken = environment.status()["lease"]
+        until(lambda: time.time() > taken["since"] + LEASE_SECONDS, "the lease is over", 60)
+        refused = environment.playbook(*change(101), expect=2).output
+        assert 0 < int(one(LOCK.findall(refused))) <= LEASE_SECONDS, refused
+        assert "Nothing was changed" in refused
+        assert environment.status()["lease"]["id"] == taken["id"]
+    finally:
+        hook.open()
+        output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    status = environment.status()
+    assert status["lease"] is None
+    mine = journal(environment)[-1]
+    assert (mine["id"], mine["outcome"]) == (taken["id"], "done")
+    assert status["release"] == mine["release"]
+
+
+KILLS: dict[str, Kill] = {"its process": os.kill, "its process group": os.killpg}
+
+
+@pytest.mark.parametrize("what", KILLS)
+def test_a_killed_run_blocks_the_next_until_its_lease_lapses(
+    environment: Environment, hook: Hook, what: str
+) -> None:
+    killed = start_until(environment, IN_THE_HOOK, *change(102, hook_before_deploy=str(hook.path)))
+    KILLS[what](killed.pid, signal.SIGKILL)
+    intent = json.dumps({"action": "deploy", "by": "somebody", "from": "elsewhere"})
+    # As a run of Ansible begins, and quicker: the lease is short.
+    begin = f"{PROGRAM} begin another --seconds 0.1 --json '{intent}'"
+    refused = environment.run(*ad_hoc(begin))
+    hook.open()
+    killed.communicate(timeout=60)
+    assert refused.code == 2, refused.output
+    assert LOCK.search(refused.output), refused.output
+    until(lambda: environment.status()["lease"] is None, "the lease has lapsed", LEASE_SECONDS + 15)
+    assert journal(environment)[-1]["outcome"] is None
+    assert environment.run(*ad_hoc(begin)).code == 0
+
+
+def ad_hoc(command: str) -> tuple[str, ...]:
+    """The command line that runs a command on the host."""
+    return ("ansible", "grpc_servers", "-b", "-a", command)
+
+
+def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Environment) -> None:
+    """A caller notices nothing, and the next site.yml begins from a clean state."""
+    before = environment.status()["release"]
+    with calling(environment) as seen:
+        killed = start_until(environment, IN_THE_PROOF, *change(103))
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.communicate(timeout=60)
+        at_risk = environment.status()
+        until(lambda: not environment.status()["provisional"], "it went back", CONFIRM_WITHIN + 15)
+    assert at_risk["provisional"] is True
+    assert (seen["failed"], seen["wrong"]) == (0, 0)
+    assert set(seen["releases"]) == {before, at_risk["release"]}
+    assert environment.status()["release"] == before
+    undone = journal(environment)[-1]
+    assert undone["outcome"] == "undone"
+    assert f"{at_risk['release']} was not confirmed in time" in undone["reason"]
+
+    environment.playbook("site.yml", *change(103)[1:])
+    status = environment.status()
+    assert (status["release"], status["settled"]) == (at_risk["release"], True)
+
+
+@contextmanager
+def calling(environment: Environment) -> Iterator[dict[str, Any]]:
+    """Call all the time; the report is filled in at the end."""
+    client = environment.start(
+        *("saudacao-client", "--json", "--mixed", "--duration=600", "--concurrency=4", "--rate=20")
+    )
+    report: dict[str, Any] = {}
+    try:
+        yield report
+    finally:
+        client.send_signal(signal.SIGINT)
+        report.update(json.loads(client.communicate(timeout=30)[0].splitlines()[0]))
+
+
+def one(found: list[str]) -> str:
+    """The only match."""
+    assert len(found) == 1, found
+    return found[0]
