@@ -6,10 +6,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -99,12 +97,6 @@ def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
 
 
-def journal(environment: Environment) -> list[dict[str, Any]]:
-    """The host's runs, the oldest first."""
-    answer = json.loads(environment.on_host(f"{PROGRAM} journal"))
-    return list(answer["runs"])
-
-
 def test_the_second_of_two_runs_is_told_who_holds_the_lock(
     environment: Environment, hook: Hook
 ) -> None:
@@ -123,7 +115,7 @@ def test_the_second_of_two_runs_is_told_who_holds_the_lock(
     assert first.returncode == 0, output
     status = environment.status()
     assert status["lease"] is None
-    mine = journal(environment)[-1]
+    mine = environment.journal()[-1]
     assert (mine["id"], mine["outcome"]) == (taken["id"], "done")
     assert status["release"] == mine["release"]
 
@@ -146,7 +138,7 @@ def test_a_killed_run_blocks_the_next_until_its_lease_lapses(
     assert refused.code == 2, refused.output
     assert LOCK.search(refused.output), refused.output
     until(lambda: environment.status()["lease"] is None, "the lease has lapsed", LEASE_SECONDS + 15)
-    assert journal(environment)[-1]["outcome"] is None
+    assert environment.journal()[-1]["outcome"] is None
     assert environment.run(*ad_hoc(begin)).code == 0
 
 
@@ -158,7 +150,7 @@ def ad_hoc(command: str) -> tuple[str, ...]:
 def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Environment) -> None:
     """A caller notices nothing, and the next site.yml begins from a clean state."""
     before = environment.status()["release"]
-    with calling(environment) as seen:
+    with environment.calling() as seen:
         killed = start_until(environment, IN_THE_PROOF, *change(103))
         os.killpg(killed.pid, signal.SIGKILL)
         killed.communicate(timeout=60)
@@ -168,27 +160,13 @@ def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Env
     assert (seen["failed"], seen["wrong"]) == (0, 0)
     assert set(seen["releases"]) == {before, at_risk["release"]}
     assert environment.status()["release"] == before
-    undone = journal(environment)[-1]
+    undone = environment.journal()[-1]
     assert undone["outcome"] == "undone"
     assert f"{at_risk['release']} was not confirmed in time" in undone["reason"]
 
     environment.playbook("site.yml", *change(103)[1:])
     status = environment.status()
     assert (status["release"], status["settled"]) == (at_risk["release"], True)
-
-
-@contextmanager
-def calling(environment: Environment) -> Iterator[dict[str, Any]]:
-    """Call all the time; the report is filled in at the end."""
-    client = environment.start(
-        *("saudacao-client", "--json", "--mixed", "--duration=600", "--concurrency=4", "--rate=20")
-    )
-    report: dict[str, Any] = {}
-    try:
-        yield report
-    finally:
-        client.send_signal(signal.SIGINT)
-        report.update(json.loads(client.communicate(timeout=30)[0].splitlines()[0]))
 
 
 def one(found: list[str]) -> str:
