@@ -105,6 +105,13 @@ def test_a_release_that_systemd_had_to_start_again_is_found() -> None:
     assert "its unit is failed" in findings(seen(), {**GOOD, "state": "failed"})
 
 
+def test_what_a_caller_saw_first_is_told_first() -> None:
+    words = findings(seen(failed=1, first_failure=FAILURE), {**GOOD, "state": "activating"})
+    first, second = words.splitlines()
+    assert "UNAVAILABLE" in first
+    assert second == "it does not run: its unit is activating"
+
+
 def test_a_client_that_could_not_start_is_told_with_its_words() -> None:
     words = findings({"exit_code": 2, "stdout": "", "stderr": "no such configuration"})
     assert words == "the client could not call: it ended with 2 and said: no such configuration"

@@ -54,8 +54,8 @@ def proof_findings(
         code, said = companion.get("exit_code"), (companion.get("stderr") or "").strip()[-600:]
         return [f"the client could not call: it ended with {code} and said: {said or 'nothing'}"]
     return [
-        *_unit(release),
         *_failures(seen),
+        *_unit(release),
         *_too_few(proof_answers(companion, name), name, int(limits["calls"])),
         *_too_slow(seen, name, limits),
     ]
@@ -78,7 +78,7 @@ def proof_calls(companion: Companion | None) -> int | None:
 
 def _unit(release: Mapping[str, Any]) -> list[str]:
     if release["state"] != "active":
-        return [f"its unit is {release['state']}"]
+        return [f"it does not run: its unit is {release['state']}"]
     if release["restarts"]:
         return [f"it has ended by itself and was started again, {release['restarts']} times"]
     return []
