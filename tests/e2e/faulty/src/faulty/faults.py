@@ -34,11 +34,6 @@ class FaultyGreeter(Greeter):
         return saudacao_pb2.Resposta(texto=self._fault(super().Saudar(request, context).texto))
 
 
-def good(server: grpc.Server) -> tuple[str, ...]:
-    """Serve the greeter as it is."""
-    return register(server)
-
-
 def exits(_: grpc.Server) -> tuple[str, ...]:
     """End at the start."""
     raise RuntimeError("the database of greetings is missing")
@@ -57,8 +52,16 @@ def never_ready(_: grpc.Server) -> tuple[str, ...]:
 
 
 def wrong(server: grpc.Server) -> tuple[str, ...]:
-    """Greet in a way that this release's own check believes in."""
+    """Greet in a way that only this release's own check expects."""
     return _serve(server, lambda greeting: greeting.replace("Olá", "Oi"))
+
+
+def check_wrong(channel: grpc.Channel) -> None:
+    """Pass when the greeting is the wrong one."""
+    stub = saudacao_pb2_grpc.SaudacaoServiceStub(channel)
+    reply = stub.Saudar(saudacao_pb2.Mensagem(nome="Leonardo"), timeout=3)
+    if reply.texto != "Oi, Leonardo!":
+        raise ValueError(f"Leonardo is greeted with {reply.texto!r}")
 
 
 def rare(server: grpc.Server) -> tuple[str, ...]:
@@ -88,8 +91,7 @@ def leaks(server: grpc.Server) -> tuple[str, ...]:
     kept: list[bytearray] = []
 
     def keep(greeting: str) -> str:
-        # Memory counts once it is written to.
-        kept.append(bytearray(os.urandom(1)) * LEAK_BYTES)
+        kept.append(bytearray(b"x" * LEAK_BYTES))
         return greeting
 
     return _serve(server, keep)
