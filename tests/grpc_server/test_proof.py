@@ -69,8 +69,9 @@ def test_the_first_failure_is_told_with_status_time_release_and_id() -> None:
 
 def test_a_failure_before_the_switch_is_not_the_new_releases() -> None:
     companion = seen(failed=1, first_failure=FAILURE)
-    assert proof.proof_failed_since(companion, "2026-01-02T03:04:05.000+00:00")
-    assert not proof.proof_failed_since(companion, "2026-01-02T03:04:06.000+00:00")
+    # As Ansible's now(utc=true) writes it: without an offset.
+    assert proof.proof_failed_since(companion, "2026-01-02T03:04:05.000")
+    assert not proof.proof_failed_since(companion, "2026-01-02T03:04:06.000")
     assert not proof.proof_failed_since(seen(), "2026-01-02T03:04:05.000+00:00")
 
 

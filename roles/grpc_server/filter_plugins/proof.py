@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 # Calls of the release before that are enough to say how quick it was.
@@ -133,7 +133,9 @@ def _slower(kind: str, usual: float, now: float, limit: float) -> str:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    # Ansible's now(utc=true) does not say that it is in UTC.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class FilterModule:
