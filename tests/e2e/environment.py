@@ -119,10 +119,14 @@ class Environment:
         answer: dict[str, Any] = json.loads(self.on_host("/usr/local/sbin/grpc-switch status"))
         return answer
 
-    def journal(self) -> list[dict[str, Any]]:
-        """The runs in the host's journal, the oldest first."""
-        answer = json.loads(self.on_host("/usr/local/sbin/grpc-switch journal"))
-        return list(answer["runs"])
+    def look(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What `grpc-switch status` answers, and the runs in the host's journal, the oldest first.
+
+        Both with one login.
+        """
+        program = "/usr/local/sbin/grpc-switch"
+        status, journal = self.on_host(f"{program} status && {program} journal").splitlines()
+        return json.loads(status), list(json.loads(journal)["runs"])
 
     @contextmanager
     def calling(self) -> Iterator[dict[str, Any]]:

@@ -69,6 +69,12 @@ def environment(new_environment: EnvironmentFactory) -> Environment:
 
 
 @pytest.fixture(scope="module")
+def before(environment: Environment) -> dict[str, Any]:
+    """What the host says of itself while the old release serves alone."""
+    return environment.status()
+
+
+@pytest.fixture(scope="module")
 def limits_memory(environment: Environment) -> bool:
     """Whether systemd on the host can limit a unit's memory: try it."""
     told = environment.on_host(
@@ -92,18 +98,18 @@ def deploy(environment: Environment, case: Case) -> Run:
 
 @pytest.mark.parametrize("fault", CASES)
 def test_a_bad_release_is_refused_or_undone(
-    environment: Environment, limits_memory: bool, fault: str
+    environment: Environment, before: dict[str, Any], limits_memory: bool, fault: str
 ) -> None:
     case = CASES[fault]
     if case.service == "leaks" and not limits_memory:
         pytest.skip("the hosts' cgroups have no memory controller here: no limit is enforced")
-    before = environment.status()
     with environment.calling() as seen:
         output = deploy(environment, case).output
     sys.stdout.write(
         f"{fault}: a client saw {seen['failed'] + seen['wrong']} bad of {seen['calls']} calls\n"
     )
-    after, run = environment.status(), environment.journal()[-1]
+    after, runs = environment.look()
+    run = runs[-1]
 
     bad, message = run["release"], the_message(output)
     for words in (*case.says, f"What runs there now: {before['release']}", f"saudacao@{bad}"):

@@ -114,9 +114,9 @@ def test_the_second_of_two_runs_is_told_who_holds_the_lock(
         hook.open()
         output, _ = first.communicate(timeout=120)
     assert first.returncode == 0, output
-    status = environment.status()
+    status, runs = environment.look()
+    mine = runs[-1]
     assert status["lease"] is None
-    mine = environment.journal()[-1]
     assert (mine["id"], mine["outcome"]) == (taken["id"], "done")
     assert status["release"] == mine["release"]
 
@@ -139,7 +139,7 @@ def test_a_killed_run_blocks_the_next_until_its_lease_lapses(
     assert refused.code == 2, refused.output
     assert LOCK.search(refused.output), refused.output
     until(lambda: environment.status()["lease"] is None, "the lease has lapsed", LEASE_SECONDS + 15)
-    assert environment.journal()[-1]["outcome"] is None
+    assert environment.look()[1][-1]["outcome"] is None
     assert environment.run(*ad_hoc(begin)).code == 0
 
 
@@ -161,8 +161,9 @@ def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Env
     assert at_risk["provisional"] is True
     assert (seen["failed"], seen["wrong"]) == (0, 0)
     assert set(seen["releases"]) == {before, at_risk["release"]}
-    assert environment.status()["release"] == before
-    undone = environment.journal()[-1]
+    status, runs = environment.look()
+    undone = runs[-1]
+    assert status["release"] == before
     assert undone["outcome"] == "undone"
     assert f"{at_risk['release']} was not confirmed in time" in undone["reason"]
 
