@@ -22,6 +22,7 @@ from plugins.modules.companion import DOCUMENTATION
 
 RUNNER = Path(__file__).parents[1] / "module_utils/companion_runner.py"
 LOOK_AGAIN_SECONDS = 0.05
+NOTHING = {"ended": True, "exit_code": None, "stdout": "", "stderr": ""}
 
 
 class ActionModule(ActionBase):
@@ -45,6 +46,8 @@ class ActionModule(ActionBase):
         if state == "started":
             companion.stop(timeout)
             companion.start(options["command"], options["beat"], timeout)
+        elif not companion.is_ours():
+            return {"changed": False, **NOTHING}
         elif state == "stopped":
             companion.stop(timeout)
         else:
@@ -67,6 +70,7 @@ class Companion:
             (self._folder / name).unlink(missing_ok=True)
         # Ansible runs this in a process of its own; what it is forked from is the playbook.
         playbook = os.pidfd_open(os.getppid())
+        (self._folder / "playbook").write_text(str(os.getppid()))
         with (self._folder / "running").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             arguments = [str(playbook), str(self._folder), str(beat), *command]
@@ -89,6 +93,10 @@ class Companion:
                     " see why"
                 )
             time.sleep(LOOK_AGAIN_SECONDS)
+
+    def is_ours(self) -> bool:
+        """Tell whether this playbook has started it; that of another run is not ours to end."""
+        return self._read("playbook") == str(os.getppid())
 
     def wait(self, timeout: float) -> bool:
         """Wait until it has ended by itself; return whether it has."""
