@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,10 +41,14 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"changed": False, "skipped": True}
         host = (task_vars or {}).get("inventory_hostname", "localhost")
-        companion = Companion(Path(options["directory"]) / host / options["name"])
+        # Ansible runs this in a process of its own; what it is forked from is the playbook. That
+        # of another run, which may be at work on the same host, is not ours to hear or to end.
+        folder = Path(options["directory"]) / host / f"{options['name']}-{os.getppid()}"
+        companion = Companion(folder)
         state, timeout = options["state"], options["timeout"]
         if state == "started":
             companion.stop(timeout)
+            remove_ended(folder.parent)
             companion.start(options["command"], options["beat"], timeout)
         elif state == "stopped":
             companion.stop(timeout)
@@ -65,7 +70,6 @@ class Companion:
             folder.chmod(0o700)
         for name in ("exit_code", "pid", "stdout", "stderr"):
             (self._folder / name).unlink(missing_ok=True)
-        # Ansible runs this in a process of its own; what it is forked from is the playbook.
         playbook = os.pidfd_open(os.getppid())
         with (self._folder / "running").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -81,7 +85,7 @@ class Companion:
             )
         os.close(playbook)
         deadline = time.monotonic() + timeout
-        while not (self._read("stdout") or self._read("stderr") or not self._runs()):
+        while not (self._read("stdout") or self._read("stderr") or not self.runs()):
             if time.monotonic() > deadline:
                 self.stop(timeout)
                 raise AnsibleActionFail(
@@ -93,7 +97,7 @@ class Companion:
     def wait(self, timeout: float) -> bool:
         """Wait until it has ended by itself; return whether it has."""
         deadline = time.monotonic() + timeout
-        while self._runs():
+        while self.runs():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(LOOK_AGAIN_SECONDS)
@@ -103,7 +107,7 @@ class Companion:
         """End it, first with SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGUSR1):
             # The runner writes its id before it starts anything.
-            if self._runs() and (pid := self._read("pid")):
+            if self.runs() and (pid := self._read("pid")):
                 os.kill(int(pid), number)
             if self.wait(timeout):
                 return
@@ -113,13 +117,14 @@ class Companion:
         """Return how it stands."""
         code = self._read("exit_code")
         return {
-            "ended": not self._runs(),
+            "ended": not self.runs(),
             "exit_code": int(code) if code else None,
             "stdout": self._read("stdout"),
             "stderr": self._read("stderr"),
         }
 
-    def _runs(self) -> bool:
+    def runs(self) -> bool:
+        """Tell whether it still runs."""
         try:
             with (self._folder / "running").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,3 +139,10 @@ class Companion:
             return (self._folder / name).read_text(errors="replace")
         except FileNotFoundError:
             return ""
+
+
+def remove_ended(folder: Path) -> None:
+    """Remove what the companions of earlier runs have left."""
+    for old in folder.glob("*"):
+        if not Companion(old).runs():
+            shutil.rmtree(old, ignore_errors=True)

@@ -10,6 +10,7 @@ description:
     during an upgrade, and later asks how it ended. However the playbook ends, also by a kill, the
     command is ended with it.
   - There is one for each host of the play and name. Nothing is done in check mode.
+  - Each playbook has its own; it neither hears nor ends those of another one.
 options:
   name:
     description: Name of the companion.

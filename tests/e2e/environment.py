@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import yaml
 from tests.conftest import AS_TYPED, ROOT, Cloud
 
 BIN = Path(sys.executable).parent
+LOAD = ("saudacao-client", "--json", "--mixed", "--duration=600", "--concurrency=4", "--rate=20")
 RECAP = re.compile(
     r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=\d+\s+failed=\d+", re.MULTILINE
 )
@@ -114,6 +118,27 @@ class Environment:
         """What `grpc-switch status` answers on the host."""
         answer: dict[str, Any] = json.loads(self.on_host("/usr/local/sbin/grpc-switch status"))
         return answer
+
+    def look(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What `grpc-switch status` answers, and the runs in the host's journal, the oldest first.
+
+        Both with one login.
+        """
+        program = "/usr/local/sbin/grpc-switch"
+        status, journal = self.on_host(f"{program} status && {program} journal").splitlines()
+        return json.loads(status), list(json.loads(journal)["runs"])
+
+    @contextmanager
+    def calling(self) -> Iterator[dict[str, Any]]:
+        """Call all the time, over lasting and fresh connections; the report is there at the end."""
+        report: dict[str, Any] = {}
+        client = self.start(*LOAD)
+        try:
+            yield report
+        finally:
+            client.send_signal(signal.SIGINT)
+            output, _ = client.communicate(timeout=30)
+            report.update(json.loads(output.splitlines()[0]))
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -6,18 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import AS_TYPED, ROOT, reserved
 
-ACTIONS = ("syntax", "create", "converge", "idempotence", "verify", "destroy")
+SCENARIOS = {
+    "default": ("syntax", "create", "converge", "idempotence", "verify", "destroy"),
+    "upgrade": ("syntax", "create", "converge", "side_effect", "verify", "destroy"),
+}
 
 
-def test_every_action_of_the_default_scenario_succeeds() -> None:
-    """The real playbooks, from an empty cloud of the scenario's own to its end."""
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_action_of_a_scenario_succeeds(scenario: str) -> None:
+    """The real playbooks, from an empty cloud of the scenarios' own to its end."""
     binaries = Path(sys.executable).parent
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LOCALCLOUD_")}
     with reserved("molecule"):
         result = subprocess.run(
-            [*AS_TYPED, binaries / "molecule", "test"],
+            [*AS_TYPED, binaries / "molecule", "test", "--scenario-name", scenario],
             cwd=ROOT,
             env=clean | {"PATH": f"{binaries}:{os.environ['PATH']}", "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
@@ -28,5 +34,5 @@ def test_every_action_of_the_default_scenario_succeeds() -> None:
         )
     plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
     assert result.returncode == 0, plain[-8000:]
-    for action in ACTIONS:
+    for action in SCENARIOS[scenario]:
         assert f"{action}: Executed: Successful" in plain

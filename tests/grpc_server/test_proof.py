@@ -79,22 +79,37 @@ def test_too_few_answers_judge_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fresh", "words"),
+    ("kind", "figures", "words"),
     [
-        ({"calls": 250, "p50": 51.0, "p99": 60.0}, "limit is 5 times as much"),
-        ({"calls": 250, "p50": 11.0, "p99": 1001.0}, "the limit is 1000"),
+        ("fresh", {"calls": 250, "p50": 51.0, "p99": 60.0}, "fresh connections took more than"),
+        ("persistent", {"calls": 20, "p50": 11.0, "p99": 60.0}, "the limit is 5 times as much"),
+        ("fresh", {"calls": 250, "p50": 11.0, "p99": 1001.0}, "the limit is 1000"),
     ],
 )
 def test_a_slow_release_is_found_whatever_the_old_one_adds(
-    fresh: dict[str, float], words: str
+    kind: str, figures: dict[str, float], words: str
 ) -> None:
-    by_release = json.loads(seen()["stdout"])["by_release"] | {"new": {"fresh": fresh}}
+    by_release = json.loads(seen()["stdout"])["by_release"]
+    by_release["new"][kind] = figures
     assert words in findings(seen(by_release=by_release))
+
+
+def test_a_few_calls_are_no_reason_to_call_a_release_slow() -> None:
+    by_release = json.loads(seen()["stdout"])["by_release"]
+    by_release["new"]["persistent"] = {"calls": 19, "p50": 500.0, "p99": 900.0}
+    assert findings(seen(by_release=by_release)) == ""
 
 
 def test_a_release_that_systemd_had_to_start_again_is_found() -> None:
     assert "started again, 2 times" in findings(seen(), {**GOOD, "restarts": 2})
     assert "its unit is failed" in findings(seen(), {**GOOD, "state": "failed"})
+
+
+def test_what_a_caller_saw_first_is_told_first() -> None:
+    words = findings(seen(failed=1, first_failure=FAILURE), {**GOOD, "state": "activating"})
+    first, second = words.splitlines()
+    assert "UNAVAILABLE" in first
+    assert second == "it does not run: its unit is activating"
 
 
 def test_a_client_that_could_not_start_is_told_with_its_words() -> None:

@@ -117,3 +117,21 @@ def test_it_ends_when_its_playbook_is_killed(
     process.kill()
     process.wait()
     wait_for(lambda: not runs(mark), "the companion has ended", 15)
+
+
+def test_another_playbook_neither_ends_it_nor_hears_it(
+    play: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    mark = tmp_path / "pid"
+    source = f"import os, pathlib\npathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n"
+    first = play(
+        python(source + TALKS + "time.sleep(60)"),
+        {"state": "ended", "timeout": 60},
+    )
+    wait_for(lambda: runs(mark), "the companion runs", 30)
+    for told in results(play({"state": "ended", "timeout": 0}, {"state": "stopped"})):
+        assert (told["ended"], told["stdout"]) == (True, "")
+    assert runs(mark)
+    first.kill()
+    first.communicate()
+    wait_for(lambda: not runs(mark), "the companion has ended", 15)

@@ -53,7 +53,7 @@ def _text(_context: object, _option: object, names: tuple[str, ...]) -> tuple[st
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=1, help="Calls at a time.")
 @click.option("--rate", type=_POSITIVE, help="Calls a second, in all.")
 @click.option("--fresh", is_flag=True, help="Make a connection for each call.")
-@click.option("--mixed", is_flag=True, help="The same, in half of the threads of --concurrency.")
+@click.option("--mixed", is_flag=True, help="Make one for every 5 calls, in half of the threads.")
 @click.option("--stop-on-failure", is_flag=True, help="Begin no call after one that went wrong.")
 @click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True)
 @click.option("--progress", type=_POSITIVE, help="Seconds between summaries on standard error.")

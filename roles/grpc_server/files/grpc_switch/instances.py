@@ -79,9 +79,9 @@ class Instances:
         except RefusedError as error:
             reason = str(error).partition("\n")[0]
             words = ("--quiet", "--output=cat", "--lines=1", f"_SYSTEMD_UNIT={unit}")
-            said = run("journalctl", *words, check=False).strip()[-600:]
+            said = run("journalctl", *words, check=False).strip()[-600:].rstrip(".")
             raise RefusedError(
-                f"release {release} did not start: {reason} It said last: {said or 'nothing'}"
+                f"release {release} did not start: {reason} It said last: {said or 'nothing'}."
                 f" Its log: journalctl -u {unit}"
             ) from error
 
