@@ -22,6 +22,7 @@ class FakeHost:
             check_module="saudacao.check", server_name="saudacao.internal", root=root,
         )  # fmt: skip
         self.calls: list[str] = []
+        self.lines: list[str] = []
         self.failing = ""
         self.environments: list[dict[str, str]] = []
         self.states: dict[str, str] = {}
@@ -53,6 +54,7 @@ class FakeHost:
         """Answer a command; the one that contains `failing` fails."""
         words = [str(word) for word in command]
         line = " ".join(words)
+        self.lines.append(line)
         note = _note(words)
         if "env" in options:
             self.environments.append(options["env"])

@@ -146,6 +146,20 @@ def test_what_an_interrupted_run_left_running_is_drained(host: FakeHost) -> None
     assert host.calls == ["disable b", "SIGUSR1 b"]
 
 
+def test_a_confirmation_that_is_cut_short_is_still_watched(host: FakeHost) -> None:
+    """The release before would run on beside the new one, if nobody came to end it."""
+    host.use("a")
+    host.switch.switch("b", 60)
+    host.lines.clear()
+    host.failing = "disable a"
+    with pytest.raises(RefusedError):
+        host.switch.confirm("b")
+    assert "systemctl stop --no-block saudacao-watch.service" not in host.lines
+    host.failing = ""
+    host.switch.watch()
+    assert host.calls[-2:] == ["disable a", "SIGUSR1 a"]
+
+
 def test_a_confirmation_of_another_release_is_refused(host: FakeHost) -> None:
     host.use("a")
     host.switch.switch("b", 60)

@@ -73,8 +73,10 @@ class Switch:
             )
         if record.provisional:
             mapping.write(self.config, replace(record, confirm_by=None, run=None))
-            run("systemctl", "stop", "--no-block", self.config.watch_unit)
         self.reconcile()
+        if record.provisional:
+            # Not earlier: it puts in order what a confirmation that is killed leaves.
+            run("systemctl", "stop", "--no-block", self.config.watch_unit)
         answer = _answer(record.provisional, mapping.read(self.config))
         return {**answer, "removed": self._remove_old()}
 
