@@ -17,7 +17,7 @@ SAY := printf '\033[1m==> %s\033[0m\n'
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
-.PHONY: help demo test lint bench call plan planned status logs shell local-up local-down clean lock docs system
+.PHONY: help demo test chaos lint bench call plan planned status logs shell local-up local-down clean lock docs system
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -42,6 +42,9 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
 	@pytest --verbose --numprocesses 2 --dist loadfile --durations 10
+
+chaos: system $(VENV)/installed  ## Strike deployments with a fault at each stage, for half an hour (needs root)
+	@pytest tests/chaos --chaos --verbose
 
 lint: $(VENV)/installed  ## Run the linters and type checks only
 	@pytest tests/lint

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.chaos.plugin"]
+
 ROOT = Path(__file__).parents[1]
 TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
 

@@ -1,0 +1,1 @@
+"""Faults at each stage of a deployment, while a client calls from outside."""
