@@ -164,7 +164,7 @@ def _own_clock(scene: Scene) -> None:
     (units / "clock.conf").write_text(
         "[Service]\n"
         "Environment=LD_PRELOAD=/usr/lib/libfaketime.so.1\n"
-        "Environment=FAKETIME_TIMESTAMP_FILE=/etc/saudacao/clock FAKETIME_NO_CACHE=1\n"
+        "Environment=FAKETIME_TIMESTAMP_FILE=/etc/saudacao/clock FAKETIME_CACHE_DURATION=1\n"
         "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1\n"
     )
     scene.host.shell("systemctl daemon-reload")

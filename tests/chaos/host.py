@@ -133,9 +133,8 @@ class Host:
 
     def switch_programs(self) -> list[Process]:
         """Return the programs that change the host, in their own units."""
-        found = self.processes(
-            lambda words: "python3" in words[0] and words[1:2] == ("/usr/local/sbin/grpc-switch",)
-        )
+        program = "/usr/local/sbin/grpc-switch"
+        found = self.processes(lambda words: "python3" in words[0] and program in words[1:3])
         return [program for program in found if _is_inside(program.pid)]
 
     def sessions(self) -> list[Process]:

@@ -64,7 +64,7 @@ ROWS = (
     Row(faults.SSH_CUT, "while the old one drains", NEW),
     Row(faults.CLIENT_CUT, "during the proof", OLD, outage=40),
     Row(faults.STATE_FULL, "before the install", OLD),
-    Row(faults.STATE_FULL, "during the proof", OLD),
+    Row(faults.STATE_FULL, "during the proof", NEW),
     Row(faults.TMP_FULL, "while installing", OLD),
     Row(faults.DAY_LATER, "during the proof", NEW),
     Row(faults.DAY_EARLIER, "during the proof", OLD, outage=20),

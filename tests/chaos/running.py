@@ -55,7 +55,7 @@ class Deployment:
             "playbooks/provision.yml", "playbooks/deploy.yml", "--extra-vars", _settings(FIRST)
         )
         self.host = Host(environment.name, environment.cloud)
-        self._numbers = [FIRST]
+        self._releases = {FIRST: str(self._rest()["release"])}
 
     def end(self) -> None:
         """Remove the host; the rest of the stack goes with the cloud."""
@@ -63,9 +63,9 @@ class Deployment:
 
     def run(self, row: Row) -> Outcome:
         """Deploy another release, strike, wait for the host's rest, and deploy it again."""
-        old = self._rest().get("release")
-        number = self._number(row)
-        scene = Scene(self._environment, self.host, str(old), self._folder)
+        old = str(self._rest()["release"])
+        number = self._number(row, old)
+        scene = Scene(self._environment, self.host, old, self._folder)
         row.fault.prepare(scene)
         client = Client(self._environment)
         try:
@@ -96,12 +96,12 @@ class Deployment:
             next_said="" if following.code == 0 else following.output[-3000:],
         )
 
-    def _number(self, row: Row) -> int:
-        """Choose the release: one that has to be installed, or the one before, already there."""
-        fresh = row.stage in {"before the install", "while installing"} or len(self._numbers) < 2
-        number = max(self._numbers) + 1 if fresh else self._numbers[-2]
-        self._numbers.append(number)
-        return number
+    def _number(self, row: Row, old: str) -> int:
+        """Choose the release: one that has to be installed, or one that is there already."""
+        here = [number for number, release in self._releases.items() if release != old]
+        if here and row.stage not in {"before the install", "while installing"}:
+            return here[-1]
+        return max(self._releases) + 1
 
     def _deploy(self, row: Row, scene: Scene, number: int) -> tuple[int, str, float]:
         """Deploy, and strike when the stage has come; return code, last words, and when."""
@@ -121,7 +121,7 @@ class Deployment:
         while True:
             begun = self._journal_lines()[known:]
             if begun:
-                scene.new = str(begun[0]["release"])
+                scene.new = self._releases[number] = str(begun[0]["release"])
                 if has_come(Progress(path.read_text(), self.host, scene.new)):
                     break
             ended = scene.deployment.poll() is not None or time.monotonic() > deadline

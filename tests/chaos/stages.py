@@ -39,7 +39,7 @@ class Progress:
 
 Stage = Callable[[Progress], bool]
 STAGES: dict[str, Stage] = {
-    "before the install": lambda now: now.does("Hold the lock while this run lives"),
+    "before the install": lambda now: now.does("Take the host's lock"),
     "while installing": lambda now: now.has_begun_to_install,
     "after the new release started": lambda now: (
         now.host.is_checking(now.release) and not now.is_mapped

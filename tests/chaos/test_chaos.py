@@ -11,18 +11,20 @@ from tests.chaos.running import Deployment
 from tests.conftest import Cloud
 from tests.e2e.environment import Environment
 
-# Short times, so that a row is one of seconds; long enough for a busy machine.
-TIMES = {
+# Short times, so that a row is one of seconds; long enough for a busy machine. A server is slowed
+# down by what gives it a clock of its own.
+VARIABLES = {
     "grpc_server_proof_seconds": 3,
     "grpc_server_confirm_within": 15,
     "grpc_server_lease_seconds": 8,
+    "grpc_server_proof_slowdown": 20,
 }
 
 
 @pytest.fixture(scope="module")
 def deployment(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("chaos")
-    deployment = Deployment(Environment.create("chaos", folder, cloud, **TIMES), folder)
+    deployment = Deployment(Environment.create("chaos", folder, cloud, **VARIABLES), folder)
     yield deployment
     deployment.end()
 
