@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,12 +62,13 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment: EnvironmentFactory) -> Environment:
+def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
     """A deployed host, with short times."""
     environment = new_environment("bad", **VARIABLES)
     environment.playbook("playbooks/provision.yml")
     environment.playbook("playbooks/deploy.yml")
-    return environment
+    yield environment
+    environment.playbook("teardown.yml")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,12 +43,13 @@ Kill = Callable[[int, int], None]
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment: EnvironmentFactory) -> Environment:
+def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
     """A deployed host whose lock lapses soon."""
     environment = new_environment("lock", **VARIABLES)
     environment.playbook("playbooks/provision.yml")
     environment.playbook("playbooks/deploy.yml")
-    return environment
+    yield environment
+    environment.playbook("teardown.yml")
 
 
 @pytest.fixture
