@@ -38,8 +38,8 @@ class Row:
 ROWS = (
     Row(faults.ANSIBLE, "after the map changed", OLD, worst=True),
     Row(faults.SSH_CUT, "during the proof", OLD, worst=True),
-    Row(faults.OPT_FULL, "while installing", OLD, worst=True),
-    Row(faults.NEW_SERVER, "during the proof", OLD, outage=5, worst=True),
+    Row(faults.OPT_FULL, "while installing", OLD),
+    Row(faults.NEW_SERVER, "during the proof", OLD, outage=5),
     Row(faults.REBOOT, "after the map changed", OLD, outage=60, worst=True),
     Row(faults.ANSIBLE, "before the install", OLD),
     Row(faults.ANSIBLE, "while installing", OLD),

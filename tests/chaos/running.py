@@ -1,7 +1,9 @@
 """One row: deploy, strike, let the host come to rest, and deploy again."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -69,8 +71,11 @@ class Deployment:
         row.fault.prepare(scene)
         client = Client(self._environment)
         try:
-            code, said, struck = self._deploy(row, scene, number)
-            row.fault.mend(scene)
+            try:
+                code, said, struck = self._deploy(row, scene, number)
+            finally:
+                row.fault.mend(scene)
+                _end(scene.deployment)
             status = self._rest()
             seconds = time.monotonic() - struck
             run = self._journal()
@@ -153,6 +158,13 @@ class Deployment:
                     return status
             assert time.monotonic() < deadline, f"the host did not come to rest: {status}"
             time.sleep(0.1)
+
+
+def _end(deployment: "subprocess.Popen[bytes] | None") -> None:
+    """End a deployment that a row which failed half way has left."""
+    if deployment is not None and deployment.poll() is None:
+        os.killpg(deployment.pid, signal.SIGKILL)
+        deployment.wait()
 
 
 def _settings(number: int) -> str:

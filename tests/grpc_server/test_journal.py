@@ -68,3 +68,14 @@ def test_a_journal_that_cannot_be_written_is_named(config: Config) -> None:
     config.journal.mkdir(parents=True)
     with pytest.raises(RefusedError, match=r"journal\.jsonl could not be written"):
         journal.begin(config, "one", INTENT)
+
+
+def test_a_journal_that_cannot_be_written_keeps_no_host_from_going_back(
+    host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.use("a")
+    host.switch.switch("b", -1, "one")
+    host.config.journal.mkdir(parents=True)
+    host.switch.reconcile()
+    assert host.calls[-2:] == ["disable b", "SIGUSR1 b"]
+    assert "b was not confirmed in time" in capsys.readouterr().err

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 INSIDE = "GRPC_SWITCH_INSIDE"
 CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
 RUNS = {"begin", "end"}
+OWN_CODES = {0, 1, 2}
 WATCHING = {"guard", "watch"}
 ASKING: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "status": lambda config, _: status(config),
@@ -119,14 +120,20 @@ def _run_in_unit(verb: str, command: Sequence[str]) -> int:
 
     A caller that goes away, such as a cut connection, does not stop it half way.
     """
-    unit = f"--unit=grpc-switch-{verb}-{os.getpid()}"
-    options = ["--quiet", "--wait", "--pipe", "--collect", unit, f"--setenv={INSIDE}=1"]
+    unit = f"grpc-switch-{verb}-{os.getpid()}"
+    options = ["--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}"]
     program = str(Path(command[0]).resolve())
     try:
-        words = ["systemd-run", *options, program, *command[1:]]
-        return subprocess.run(words, check=False).returncode
+        words = ["systemd-run", *options, f"--setenv={INSIDE}=1", program, *command[1:]]
+        code = subprocess.run(words, check=False).returncode
     except OSError as error:
         raise RefusedError(f"systemd-run could not be started: {error}") from error
+    if code not in OWN_CODES:
+        raise RefusedError(
+            f"the program was ended before it was done ({code}). The host puts itself in order;"
+            f" run it again. What happened: journalctl -u {unit}"
+        )
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

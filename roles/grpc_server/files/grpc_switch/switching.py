@@ -7,6 +7,7 @@ enabled and serving until the switch is confirmed.
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,7 @@ class Switch:
         record = mapping.read(self.config)
         if record.confirm_by is not None and record.confirm_by <= time.time():
             self._undo(record)
-            if record.run is not None:
-                why = f"{record.release} was not confirmed in time: the host went back by itself"
-                journal.end(self.config, record.run, {"outcome": "undone", "reason": why})
+            self._note_undone(record)
             record = mapping.read(self.config)
         if not mapping.is_loaded(self.config):
             mapping.load(self.config)
@@ -205,6 +204,16 @@ class Switch:
             self.instances.enable(target)
         mapping.write(self.config, former)
         mapping.load(self.config)
+
+    def _note_undone(self, record: Record) -> None:
+        """Journal that the host went back by itself; a full disk must not keep it from that."""
+        if record.run is None:
+            return
+        why = f"{record.release} was not confirmed in time: the host went back by itself"
+        try:
+            journal.end(self.config, record.run, {"outcome": "undone", "reason": why})
+        except RefusedError as error:
+            sys.stderr.write(f"{why}. {error}\n")
 
     def _running(self) -> list[str]:
         states = self.instances.loaded()
