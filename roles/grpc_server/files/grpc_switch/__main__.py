@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Set in the transient unit in which a verb that changes something runs: it outlives the caller.
 INSIDE = "GRPC_SWITCH_INSIDE"
 CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
+WAYS_BACK = {"undo", "back"}
 RUNS = {"begin", "end"}
 OWN_CODES = {0, 1, 2}
 WATCHING = {"guard", "watch"}
@@ -122,6 +123,8 @@ def _run_in_unit(verb: str, command: Sequence[str]) -> int:
     """
     unit = f"grpc-switch-{verb}-{os.getpid()}"
     options = ["--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}"]
+    # The release in use answers calls meanwhile, and they come first; a way back does not wait.
+    options += [] if verb in WAYS_BACK else ["--nice=10"]
     program = str(Path(command[0]).resolve())
     try:
         words = ["systemd-run", *options, f"--setenv={INSIDE}=1", program, *command[1:]]

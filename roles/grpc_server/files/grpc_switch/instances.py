@@ -128,8 +128,6 @@ class Instances:
         config = self.config
         python = config.folder(release) / "venv/bin/python"
         client: list[str | Path] = [
-            # The release in use answers calls meanwhile: they come first.
-            *("nice", "-n", "10"),
             python,
             "-I",
             "-m",
