@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 TEMPLATE = (Path(__file__).parent / "stack.yaml").read_text()
-NAME = "localcloud-tests"
+NAME = "localcloud-stack"
 UNKNOWN = "ami-0123456789abcdef0"
 
 
