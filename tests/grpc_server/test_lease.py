@@ -62,10 +62,12 @@ def test_a_run_that_was_cut_off_goes_on_unless_another_came_between(lease: Lease
     time.sleep(0.06)
     lease.renew("one")
     lease.give_back("one")
+    lease.require("one")
+    assert lease.holder() is None
     lease.take("two", ANA, 60)
     lease.give_back("two")
     with pytest.raises(RefusedError, match="another run has had it since"):
-        lease.renew("one")
+        lease.require("one")
 
 
 def test_a_renewed_lease_begins_anew(lease: Lease, config: Config) -> None:

@@ -71,7 +71,7 @@ def _run(config: Config, options: argparse.Namespace) -> Any:
         return _run_of(config, options)
     with locked(config.lock):
         if options.run is not None:
-            Lease(config).renew(options.run)
+            Lease(config).require(options.run)
         if options.verb == "install":
             switch.reconcile()
             return Releases(config).install(options.archive)

@@ -40,19 +40,25 @@ class Lease:
             self._write({"id": run, **who, "since": time.time(), "seconds": seconds}, seconds)
 
     def renew(self, run: str) -> float:
-        """Begin the run's lease anew; return until when, in seconds since 1970.
-
-        One that has lapsed, or was given back, is renewed too, unless another run came between.
-        """
+        """Begin the run's lease anew; return until when, in seconds since 1970."""
         with self._changing():
-            self._refuse_others(run)
-            last = self._last()
-            if last is None or last["id"] != run:
-                raise RefusedError(
-                    "the lease of this run has lapsed, and another run has had it since."
-                    " Nothing was changed; start it again"
-                )
+            last = self.require(run)
             return self._write(last, last["seconds"])
+
+    def require(self, run: str) -> dict[str, Any]:
+        """Return the run's lease, unless another run has it, or has had it since.
+
+        One that has lapsed or was given back will do: a step that was on its way may end, and
+        makes nobody wait who comes next.
+        """
+        self._refuse_others(run)
+        last = self._last()
+        if last is None or last["id"] != run:
+            raise RefusedError(
+                "the lease of this run has lapsed, and another run has had it since."
+                " Nothing was changed; start it again"
+            )
+        return last
 
     def give_back(self, run: str) -> None:
         """End the run's lease; that of another one is left alone."""
