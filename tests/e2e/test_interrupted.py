@@ -41,14 +41,14 @@ def interrupt(environment: Environment, stage: str, number: signal.Signals) -> s
 
 def await_end(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
     """Wait for the end, and press Ctrl-C again, as a person does when nothing happens."""
-    for _ in range(3):
+    for _ in range(6):
         try:
-            process.communicate(timeout=30)
+            process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, number)
         else:
             return
-    raise AssertionError("site.yml did not end after being interrupted three times")
+    raise AssertionError("site.yml did not end after being interrupted six times")
 
 
 def test_a_run_after_interruptions_succeeds(environment: Environment) -> None:
