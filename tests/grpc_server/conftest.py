@@ -37,7 +37,7 @@ class Deployment:
     @property
     def archive(self) -> Path:
         """The archive of the real release."""
-        return next((self.folder / "releases").glob("*-????????????.tar"))
+        return next((self.folder / "releases").glob(f"*-{'[0-9a-f]' * 12}.tar"))
 
     @property
     def release(self) -> str:
