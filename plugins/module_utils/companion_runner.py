@@ -1,7 +1,7 @@
 """The process between a playbook and its companion: it ends the one when the other has ended.
 
 Run as `companion_runner.py PIDFD FOLDER BEAT COMMAND...` by plugins/action/companion.py. SIGTERM
-ends the command, SIGUSR1 kills it; its exit code is written to FOLDER/rc.
+ends the command, SIGUSR1 kills it; its exit code is written to FOLDER/exit_code.
 """
 
 from __future__ import annotations
