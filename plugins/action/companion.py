@@ -142,7 +142,8 @@ class Companion:
 
 
 def remove_ended(folder: Path) -> None:
-    """Remove what the companions of earlier runs have left."""
+    """Remove what the companions of earlier runs have left, whose playbooks have ended."""
     for old in folder.glob("*"):
-        if not Companion(old).runs():
+        playbook = Path("/proc") / old.name.rpartition("-")[2]
+        if not playbook.exists() and not Companion(old).runs():
             shutil.rmtree(old, ignore_errors=True)
