@@ -133,9 +133,13 @@ def test_a_killed_run_gives_the_lock_back(environment: Environment, hook: Hook, 
     """Its connection ends with it, which the host notices; the journal tells no outcome."""
     killed = start_until(environment, IN_THE_HOOK, *change(102, hook_before_deploy=str(hook.path)))
     KILLS[what](killed.pid, signal.SIGKILL)
-    until(lambda: environment.status()["lease"] is None, "it is given back", LEASE_SECONDS - 2)
+    struck = time.time()
+    until(lambda: environment.status()["lease"] is None, "it is given back", LEASE_SECONDS + 15)
     hook.open()
     killed.communicate(timeout=60)
+    # Renewed every quarter of its length, it would have run on for three more.
+    ended = json.loads(environment.on_host("cat /var/lib/saudacao/lease.json"))["until"]
+    assert ended < struck + LEASE_SECONDS / 2
     assert environment.look()[1][-1]["outcome"] is None
 
 
