@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
         if state == "started":
             companion.stop(timeout)
             remove_ended(folder.parent)
-            companion.start(options["command"], options["beat"], timeout)
+            companion.start(options["command"], options["beat"], timeout, options["heard_on"])
         elif state == "stopped":
             companion.stop(timeout)
         else:
@@ -63,8 +63,8 @@ class Companion:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def start(self, command: list[str], beat: float, timeout: float) -> None:
-        """Start the command, and wait until it has written something or ended."""
+    def start(self, command: list[str], beat: float, timeout: float, heard_on: str) -> None:
+        """Start the command, and wait until it has written to `heard_on` or ended."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for folder in (self._folder, *self._folder.parents[:2]):
             folder.chmod(0o700)
@@ -85,7 +85,7 @@ class Companion:
             )
         os.close(playbook)
         deadline = time.monotonic() + timeout
-        while not (self._read("stdout") or self._read("stderr") or not self.runs()):
+        while not self._read(heard_on) and self.runs():
             if time.monotonic() > deadline:
                 self.stop(timeout)
                 raise AnsibleActionFail(

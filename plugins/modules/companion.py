@@ -34,6 +34,11 @@ options:
     description: The command and its arguments, for C(started). There is no shell.
     type: list
     elements: str
+  heard_on:
+    description: Where the command writes its first line, for C(started).
+    type: str
+    choices: [stdout, stderr]
+    default: stdout
   beat:
     description: Seconds between lines that are written to the command's input. 0 for none.
     type: float

@@ -135,3 +135,19 @@ def test_another_playbook_neither_ends_it_nor_hears_it(
     first.kill()
     first.communicate()
     wait_for(lambda: not runs(mark), "the companion has ended", 15)
+
+
+def test_what_it_complains_of_before_it_ends_is_not_taken_for_a_beginning(
+    play: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    """As a host that refuses its lock, and a program that needs a moment to end."""
+    source = "import sys, time\nprint('refused', file=sys.stderr, flush=True)\n"
+    (started,) = results(play(python(source + "time.sleep(1); sys.exit(1)")))
+    assert (started["ended"], started["exit_code"]) == (True, 1)
+    assert started["stderr"] == "refused\n"
+
+
+def test_it_may_be_heard_on_standard_error(play: Callable[..., "subprocess.Popen[str]"]) -> None:
+    source = "import sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(60)\n"
+    (started,) = results(play({**python(source), "heard_on": "stderr"}))
+    assert (started["ended"], started["stderr"]) == (False, "begun\n")
