@@ -69,7 +69,8 @@ class Switch(Way):
     def wait(self, number: int) -> str:
         """Wait until the old release's connections are gone and it has ended by itself."""
         unit = f"saudacao@{self.deployment.releases[number % 2]}"
-        return f"timeout 90 sh -c 'while systemctl --quiet is-active {unit}; do sleep 0.3; done'"
+        pid = f"$(systemctl show --property=MainPID --value {unit})"
+        return f"timeout 90 tail --pid={pid} --sleep-interval=0.1 --follow /dev/null"
 
 
 class Restart(Way):

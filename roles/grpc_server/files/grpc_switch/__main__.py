@@ -5,21 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
 from . import journal
-from .baseline import record
 from .certificates import Certificates
-from .guard import guard
 from .install import Releases
 from .lease import Lease
-from .logs import LEVELS, Wanted, logs
-from .report import report
-from .status import status
+from .logs import LEVELS
 from .switching import Switch
 from .system import RefusedError, locked
 
@@ -28,20 +23,9 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-# Set in the transient unit in which a verb that changes something runs: it outlives the caller.
-INSIDE = "GRPC_SWITCH_INSIDE"
-CHANGING = {"install", "switch", "confirm", "undo", "back", "certificates"}
-WAYS_BACK = {"undo", "back"}
 RUNS = {"begin", "end"}
-OWN_CODES = {0, 1, 2}
 WATCHING = {"guard", "watch"}
-ASKING: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
-    "status": lambda config, _: status(config),
-    "journal": lambda config, _: {"runs": journal.runs(config)},
-    "report": lambda config, _: report(config),
-    "record": lambda config, _: record(config),
-    "logs": lambda config, options: logs(config, _wanted(options)),
-}
+ASKING = {"status", "journal", "report", "record", "logs"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o022)
     options = _parser().parse_args(arguments)
     try:
-        if options.verb in CHANGING and INSIDE not in os.environ:
-            return _run_in_unit(options.verb, sys.argv)
         config = configuration.load()
         if options.verb in WATCHING:
             _watch(config, options.verb)
@@ -66,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(config: Config, options: argparse.Namespace) -> Any:
     switch = Switch(config)
     if options.verb in ASKING:
-        return ASKING[options.verb](config, options)
+        # What a switch does not need is not loaded: it would take a serving release's cores.
+        from .asking import answer
+
+        return answer(config, options)
     if options.verb in RUNS:
         return _run_of(config, options)
     with locked(config.lock):
@@ -111,32 +96,11 @@ def _hold(lease: Lease, run: str) -> None:
 
 def _watch(config: Config, verb: str) -> None:
     if verb == "guard":
+        from .guard import guard
+
         guard(config)
     else:
         Switch(config).watch()
-
-
-def _run_in_unit(verb: str, command: Sequence[str]) -> int:
-    """Run the same command in a unit of its own, wait for it and return its exit code.
-
-    A caller that goes away, such as a cut connection, does not stop it half way.
-    """
-    unit = f"grpc-switch-{verb}-{os.getpid()}"
-    options = ["--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}"]
-    # The release in use answers calls meanwhile, and they come first; a way back does not wait.
-    options += [] if verb in WAYS_BACK else ["--nice=10"]
-    program = str(Path(command[0]).resolve())
-    try:
-        words = ["systemd-run", *options, f"--setenv={INSIDE}=1", program, *command[1:]]
-        code = subprocess.run(words, check=False).returncode
-    except OSError as error:
-        raise RefusedError(f"systemd-run could not be started: {error}") from error
-    if code not in OWN_CODES:
-        raise RefusedError(
-            f"the program was ended before it was done ({code}). The host puts itself in order;"
-            f" run it again. What happened: journalctl -u {unit}"
-        )
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,12 +156,6 @@ def _add_logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", default="", metavar="TIME")
     parser.add_argument("--request-id", default="", metavar="ID")
     parser.add_argument("--level", default="", choices=("", *LEVELS))
-
-
-def _wanted(options: argparse.Namespace) -> Wanted:
-    if options.lines < 1:
-        raise RefusedError(f"--lines {options.lines} is not a number above 0")
-    return Wanted(options.lines, options.since, options.until, options.request_id, options.level)
 
 
 if __name__ == "__main__":

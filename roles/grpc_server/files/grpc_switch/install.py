@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import archive
-from .baseline import write_manifest
 from .system import RefusedError, run, write_atomically
 
 if TYPE_CHECKING:
@@ -67,6 +65,8 @@ class Releases:
         """
         if not path.exists() and (self.config.folder(path.stem) / DESCRIPTION).exists():
             return {"changed": False, "release": path.stem}
+        from . import archive
+
         description = archive.describe(self.config, path)
         folder = self.config.folder(description["id"])
         changed = not (folder / DESCRIPTION).exists()
@@ -113,6 +113,9 @@ class Releases:
             )
 
     def _build(self, path: Path, folder: Path, description: dict[str, Any]) -> None:
+        from . import archive
+        from .baseline import write_manifest
+
         archive.unpack(path, folder)
         run(self.config.python, "-I", "-m", "venv", "--without-pip", folder / "venv")
         self._install_wheels(folder)

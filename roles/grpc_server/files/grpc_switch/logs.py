@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -61,6 +60,8 @@ def entries(*options: str, since: str = "", until: str = "") -> Iterator[str]:
     command += [f"--output-fields={FIELDS}", *options]
     command += [f"--since={since}"] if since else []
     command += [f"--until={until}"] if until else []
+    import tempfile
+
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=complaints, text=True, errors="replace"
