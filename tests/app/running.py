@@ -120,12 +120,15 @@ class ServerProcess:
 
     def __init__(self, folder: Path, *wrapper: str, **settings: object) -> None:
         self.log = LogFile(folder / "process.log")
+        readiness = settings.pop("readiness_port", None)
         chosen: dict[str, object] = {"plaintext": "tls_directory" not in settings}
         chosen |= {"port": 0, "service": "trial", "release": "r1"} | settings
         environment = os.environ | {
             f"SERVER_{key.upper()}": str(value) for key, value in chosen.items()
         }
         environment["PYTHONPATH"] = f"{ROOT}:{distribution(folder)}"
+        if readiness is not None:
+            environment["READINESS_PORT"] = str(readiness)
         command = [*wrapper, sys.executable, "-m", "saudacao.server"]
         with self.log.path.open("wb") as stderr:
             self.process = subprocess.Popen(command, env=environment, stderr=stderr, cwd=folder)

@@ -16,17 +16,18 @@ UNIT = re.compile(r"saudacao@(.+)\.service")
 class FakeHost:
     """systemd, nft and the check of a release, reduced to what the order of a switch needs."""
 
-    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch, readiness_port: int = 0) -> None:
         self.config = Config(
             name="saudacao", port=50051, pool=(50061, 50063), python="/usr/bin/python3.11",
             check_module="saudacao.check", server_name="saudacao.internal", root=root,
+            readiness_port=readiness_port,
         )  # fmt: skip
         self.calls: list[str] = []
         self.lines: list[str] = []
         self.failing = ""
         self.environments: list[dict[str, str]] = []
         self.states: dict[str, str] = {}
-        self.config.wanted_units.mkdir(parents=True)
+        self.config.wanted_units.mkdir(parents=True, exist_ok=True)
         for module in (instances, mapping, switching):
             patch.setattr(module, "run", self.run)
         patch.setattr(instances, "_listening", set)
@@ -77,8 +78,7 @@ class FakeHost:
         release = found[1] if found else ""
         link = self.config.wanted_units / f"saudacao@{release}.service"
         if words[:2] == ["nft", "list"]:
-            port = mapping.read(self.config).port
-            return f"elements = {{ 50051 : {port} }}" if port else ""
+            return self.config.map_file.read_text() if self.config.map_file.exists() else ""
         if words[1] == "show":
             return self._show(words, release)
         if words[1] == "enable":

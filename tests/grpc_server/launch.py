@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 # The releases' own ports too: what keeps strangers from them has to be the host itself.
-PORTS = ((22, 22), (50051, 50051), (50061, 50069))
+PORTS = ((22, 22), (50051, 50052), (50061, 50069), (51061, 51069))
 KEYS_BEGIN, KEYS_END = "-----BEGIN SSH HOST KEY KEYS-----", "-----END SSH HOST KEY KEYS-----"
 
 

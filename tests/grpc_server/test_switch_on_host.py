@@ -1,7 +1,11 @@
 """Switching between releases on a real host, seen by a client that calls all the time."""
 
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -18,9 +22,11 @@ BROKEN = {
 }
 
 
-def test_three_switches_lose_no_call(deployment: Deployment, second: str) -> None:
+def test_three_switches_lose_no_call_and_the_host_is_ready_all_the_time(
+    deployment: Deployment, second: str
+) -> None:
     host, first = deployment.host, deployment.release
-    with calling(deployment.client) as calls:
+    with calling(deployment.client) as calls, asking(host.address) as answers:
         for release, old in ((second, first), (first, second), (second, first)):
             host.ask("switch", release)
             host.ask("confirm", release)
@@ -28,6 +34,41 @@ def test_three_switches_lose_no_call(deployment: Deployment, second: str) -> Non
     assert calls.lost == []
     assert calls.total > 300
     assert calls.releases == {first, second}
+    assert len(answers) > 20
+    assert set(answers) == {200}
+    in_use = host.ask("status")
+    assert in_use["map"]["loaded_readiness_port"] == in_use["release_port"] + 1000
+
+
+@contextmanager
+def asking(address: str) -> Iterator[list[int]]:
+    """Ask whether the host is ready, as a load balancer does, until the block ends."""
+    answers: list[int] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.05):
+            answers.append(readiness(address))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        thread.join()
+
+
+def readiness(address: str) -> int:
+    """Return the status of one answer; 0 without one."""
+    connection = HTTPConnection(address, 50052, timeout=2)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("fault", BROKEN)
@@ -86,8 +127,11 @@ def test_a_switch_that_nobody_confirms_undoes_itself(deployment: Deployment, sec
     assert "not in use" in deployment.host.refusal("confirm", second)
 
 
-def test_nobody_outside_reaches_a_release_but_through_the_map(deployment: Deployment) -> None:
-    port = deployment.host.ask("status")["release_port"]
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_nobody_outside_reaches_a_release_but_through_the_map(
+    deployment: Deployment, offset: int
+) -> None:
+    port = deployment.host.ask("status")["release_port"] + offset
     with pytest.raises(TimeoutError):
         socket.create_connection((deployment.host.address, port), timeout=1)
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from grpc_switch import mapping
+from grpc_switch import instances, mapping
 from grpc_switch.install import DESCRIPTION
 from grpc_switch.system import RefusedError
 
@@ -166,6 +166,45 @@ def test_a_confirmation_of_another_release_is_refused(host: FakeHost) -> None:
     with pytest.raises(RefusedError, match="release a is not in use, b is"):
         host.switch.confirm("a")
     assert mapping.read(host.config).provisional
+
+
+def test_a_release_is_told_its_readiness_port_where_the_host_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, port, expected in (("none", 0, {}), ("some", 50052, {"READINESS_PORT": "51061"})):
+        host = FakeHost(tmp_path / name, monkeypatch, port)
+        host.install("a")
+        host.use("a")
+        lines = (host.config.instances / "a.env").read_text().splitlines()
+        given = dict(line.split("=") for line in lines)
+        assert given == {"SERVER_PORT": "50061", "SERVER_RELEASE": "a", **expected}
+        assert host.switch.instances.port("a") == 50061
+
+
+def test_a_port_whose_readiness_port_is_taken_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = FakeHost(tmp_path, monkeypatch, 50052)
+    monkeypatch.setattr(instances, "_listening", lambda: {51061, 50062})
+    assert host.switch.instances.free_port(after=None) == 50063
+
+
+def test_a_host_whose_release_is_from_before_readiness_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its map file, its environment file and its release are those of an earlier program."""
+    before = FakeHost(tmp_path, monkeypatch)
+    before.install("a", "b")
+    before.use("a")
+    host = FakeHost(tmp_path, monkeypatch, 50052)
+    host.states["a"] = "active"
+    host.switch.reconcile()
+    assert host.calls == []
+    host.switch.switch("b", 60)
+    assert mapping.written(host.config) == {50051: 50062, 50052: 51062}
+    host.switch.undo("b")
+    assert mapping.read(host.config) == mapping.Record("a", 50061)
+    assert mapping.written(host.config) == {50051: 50061, 50052: 51061}
 
 
 def test_a_pool_without_a_free_port_is_refused(host: FakeHost) -> None:

@@ -1,5 +1,8 @@
 """What a service raises to say that the caller, not the server, is wrong."""
 
+# The exit code of a server that cannot have a port.
+NO_PORT = 3
+
 
 class InvalidRequestError(ValueError):
     """The request breaks a rule of the service.

@@ -1,5 +1,6 @@
 """Admission: a bounded number of calls, and answers for health when there is no room left."""
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
@@ -21,7 +22,9 @@ class Workers(ThreadPoolExecutor):
     def __init__(self, threads: int, queue: int) -> None:
         super().__init__(threads, thread_name_prefix="worker")
         self.capacity = threads + queue
+        self._size = threads
         self._held = 0
+        self._moved = 0.0
         self._counting = Lock()
 
     @property
@@ -34,10 +37,18 @@ class Workers(ThreadPoolExecutor):
         """Whether one more call would be more than the threads and the queue take."""
         return self._held >= self.capacity
 
+    @property
+    def stalled(self) -> float:
+        """For how many seconds every thread has been busy and none has become free; or 0."""
+        with self._counting:
+            return time.monotonic() - self._moved if self._held >= self._size else 0.0
+
     def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
         """Count the call until it is done."""
         with self._counting:
             self._held += 1
+            if self._held == self._size:
+                self._moved = time.monotonic()
         future = super().submit(*arguments, **keywords)
         future.add_done_callback(self._release)
         return future
@@ -45,6 +56,8 @@ class Workers(ThreadPoolExecutor):
     def _release(self, _: Future[Any]) -> None:
         with self._counting:
             self._held -= 1
+            if self._held >= self._size:
+                self._moved = time.monotonic()
 
 
 class Admission(Interceptor):

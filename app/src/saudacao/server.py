@@ -61,6 +61,12 @@ def _run(chosen: "Settings", log: "Log") -> None:
 
     parts = Parts(chosen, log)
     server, port = create_server(parts, services.find(chosen.service))
+    if chosen.readiness_port is not None:
+        from saudacao.readiness import Readiness
+
+        readiness = Readiness(chosen.readiness_port, lambda: parts.ready)
+        log.info("readiness", port=readiness.port)
+        readiness.start()
     Lifecycle(server, port, parts).run()
     if parts.workers.held:
         # A handler that outlives its grace would hold up the exit for as long as it likes.

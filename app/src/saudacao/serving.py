@@ -6,15 +6,13 @@ import grpc
 
 from saudacao.calls import Calls
 from saudacao.connection import KEEPALIVE_TIME, MAX_METADATA_BYTES, Options, keepalive
-from saudacao.errors import StartError
+from saudacao.errors import NO_PORT, StartError
 from saudacao.health import Health
 from saudacao.logs import Log
 from saudacao.overload import CONTROL_QUEUE, CONTROL_THREADS, Admission, Workers
 from saudacao.services import Register
 from saudacao.settings import Settings
 from saudacao.tls import Certificates
-
-NO_PORT = 3
 
 
 class Parts:
@@ -26,6 +24,11 @@ class Parts:
         self.workers = Workers(settings.max_workers, settings.max_queue)
         self.control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
         self.health = Health(self.control)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server serves, and a call that comes now gets a worker in time."""
+        return self.health.serving and self.workers.stalled < self.settings.max_stall
 
 
 def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:

@@ -10,15 +10,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES
 from saudacao.errors import StartError
-from saudacao.variables import DEFAULT_SERVICE, PREFIX
+from saudacao.variables import DEFAULT_SERVICE, PREFIX, READINESS_PORT
 
 BAD_SETTING = 2
 
 
 class Settings(BaseSettings):
-    """One release's settings; the names in the environment are these with SERVER_ in front."""
+    """One release's settings; the names in the environment are these with SERVER_ in front.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    The one exception is READINESS_PORT.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
 
     port: int = Field(default=50051, ge=0, le=65535, description="TCP port; 0 takes any free one.")
     release: str = Field(
@@ -49,6 +52,19 @@ class Settings(BaseSettings):
     )
     handshake_timeout: float = Field(
         default=10, gt=0, description="Seconds for TLS and HTTP/2 to begin."
+    )
+    # Hosts set it for every release, and those of before refuse a SERVER_... that they do not know.
+    readiness_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        validation_alias=READINESS_PORT,
+        description="TCP port of HTTP GET /ready; 0 takes any free one. Without it, none.",
+    )
+    max_stall: float = Field(
+        default=DEADLINE,
+        gt=0,
+        description="Seconds without a free worker after which the server is not ready.",
     )
     reflection: bool = Field(default=False, description="Serve gRPC's server reflection.")
 
@@ -82,12 +98,14 @@ def _describe(problem: ErrorDetails) -> str:
     reason = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
         return reason
-    key = PREFIX + str(problem["loc"][0]).upper()
+    name = str(problem["loc"][0]).upper()
+    key = name if name == READINESS_PORT else PREFIX + name
     return f"{key}={problem['input']!r} is refused: {reason}"
 
 
 def _refuse_unknown_keys() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    fields = Settings.model_fields.items()
+    known = {PREFIX + name.upper() for name, field in fields if not field.validation_alias}
     for key in sorted(os.environ):
         if key.startswith(PREFIX) and key not in known:
             import difflib  # for this message only: a start without it is quicker

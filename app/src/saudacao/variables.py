@@ -5,4 +5,5 @@ server that is being called.
 """
 
 PREFIX = "SERVER_"
+READINESS_PORT = "READINESS_PORT"
 DEFAULT_SERVICE = "saudacao"

@@ -10,6 +10,8 @@ from pathlib import Path
 from .system import RefusedError
 
 CONFIG_FILE = Path("/etc/grpc-switch.json")
+# How far a release's port for readiness is above its own.
+READINESS_OFFSET = 1000
 RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -17,8 +19,9 @@ RELEASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Config:
     """The service's name, ports and limits, and every path and unit name that follows from them.
 
-    `pool` is the first and last port that releases listen on; `root` is where the host's
-    file system begins, another folder than `/` only in tests.
+    `pool` is the first and last port that releases listen on; `readiness_port` is where load
+    balancers ask whether the host is ready, 0 for nowhere; `root` is where the host's file system
+    begins, another folder than `/` only in tests.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Config:
     confirm_within_seconds: float = 120
     keep: int = 5
     minimum_free_mebibytes: int = 256
+    readiness_port: int = 0
     root: Path = Path("/")
 
     @property
@@ -91,6 +95,12 @@ class Config:
     def watch_unit(self) -> str:
         """The unit that goes back when a switch is not confirmed in time."""
         return f"{self.name}-watch.service"
+
+    def ports(self, port: int) -> dict[int, int]:
+        """Return where the public ports lead when the release on `port` is in use."""
+        if not self.readiness_port:
+            return {self.port: port}
+        return {self.port: port, self.readiness_port: port + READINESS_OFFSET}
 
     def unit(self, release: str) -> str:
         """Return the unit that runs a release."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .config import READINESS_OFFSET
 from .install import Releases
 from .system import RefusedError, run, write_atomically
 
@@ -59,7 +60,7 @@ class Instances:
         start = pool.index(after) + 1 if after in pool else 0
         taken = _listening() | {self.port(release) for release in self.loaded()}
         for port in pool[start:] + pool[:start]:
-            if port not in taken:
+            if taken.isdisjoint(self.config.ports(port).values()):
                 return port
         raise RefusedError(
             f"every port from {first} to {last} is in use: older releases still end their"
@@ -70,6 +71,8 @@ class Instances:
         """Start a release on a port and wait until it says that it is ready."""
         wait_for_boot()
         settings = f"SERVER_PORT={port}\nSERVER_RELEASE={release}\n"
+        if self.config.readiness_port:
+            settings += f"READINESS_PORT={port + READINESS_OFFSET}\n"
         write_atomically(self._environment(release), settings)
         unit = self.config.unit(release)
         run("systemctl", "reset-failed", unit, check=False)

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from .config import READINESS_OFFSET
 from .system import RefusedError, run, write_atomically
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ table inet {name} {{
   }}
   chain direct {{
     type filter hook input priority filter; policy accept;
-    iifname != "lo" tcp dport {first}-{last} ct status ! dnat counter drop
+    iifname != "lo" tcp dport {{ {direct} }} ct status ! dnat counter drop
   }}
 }}
 """
@@ -63,9 +64,13 @@ class Record:
 
 def render(config: Config, record: Record) -> str:
     """Return the map file's text."""
-    elements = f" elements = {{ {config.port} : {record.port} }};" if record.port else ""
+    pairs = config.ports(record.port).items() if record.port else ()
+    listed = ", ".join(f"{public} : {own}" for public, own in pairs)
+    elements = f" elements = {{ {listed} }};" if listed else ""
+    offsets = [0, READINESS_OFFSET] if config.readiness_port else [0]
     first, last = config.pool
-    rules = RULES.format(name=config.name, elements=elements, first=first, last=last)
+    direct = ", ".join(f"{first + offset}-{last + offset}" for offset in offsets)
+    rules = RULES.format(name=config.name, elements=elements, direct=direct)
     return f"{MARK}{json.dumps(asdict(record))}\n{rules}"
 
 
@@ -100,13 +105,20 @@ def load(config: Config) -> None:
         raise RefusedError(f"nft loaded {config.map_file}, but the kernel maps to something else")
 
 
-def loaded_port(config: Config) -> int | None:
-    """Return the port that the kernel's map leads to; None without a table or an entry."""
-    text = run("nft", "list", "map", "inet", config.name, "port", check=False)
-    found = re.search(rf"\b{config.port} : (\d+)", text)
-    return int(found[1]) if found else None
+def loaded(config: Config) -> dict[int, int]:
+    """Return where the kernel leads the public ports; nothing without a table or an entry."""
+    return _pairs(run("nft", "list", "map", "inet", config.name, "port", check=False))
+
+
+def written(config: Config) -> dict[int, int]:
+    """Return where the map file leads them, which an earlier program may have written."""
+    return _pairs(config.map_file.read_text()) if config.map_file.exists() else {}
 
 
 def is_loaded(config: Config) -> bool:
     """Whether the kernel's map is the file's."""
-    return not config.map_file.exists() or loaded_port(config) == read(config).port
+    return not config.map_file.exists() or loaded(config) == written(config)
+
+
+def _pairs(text: str) -> dict[int, int]:
+    return {int(public): int(own) for public, own in re.findall(r"\b(\d+) : (\d+)", text)}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def status(config: Config) -> dict[str, Any]:
     """Return the release in use, the way back, every installed release and its unit's state."""
     record = mapping.read(config)
-    loaded = mapping.loaded_port(config)
+    loaded = mapping.loaded(config)
+    equals_file = loaded == mapping.written(config)
     left = None if record.confirm_by is None else round(record.confirm_by - time.time(), 1)
     releases = _releases(config)
     return {
@@ -29,9 +30,13 @@ def status(config: Config) -> dict[str, Any]:
         "previous": list(record.previous),
         "provisional": record.provisional,
         "confirm_seconds_left": left,
-        "map": {"loaded_port": loaded, "equals_file": loaded == record.port},
+        "map": {
+            "loaded_port": loaded.get(config.port),
+            "loaded_readiness_port": loaded.get(config.readiness_port),
+            "equals_file": equals_file,
+        },
         "releases": releases,
-        "settled": loaded == record.port and _is_settled(record, releases),
+        "settled": equals_file and _is_settled(record, releases),
         "lease": Lease(config).holder(),
         "free_mebibytes": _free_mebibytes(config),
     }
