@@ -65,8 +65,7 @@ CASES = {
 def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
     """A deployed host, with short times."""
     environment = new_environment("bad", **VARIABLES)
-    environment.playbook("playbooks/provision.yml")
-    environment.playbook("playbooks/deploy.yml")
+    environment.playbook("playbooks/provision.yml", "playbooks/deploy.yml")
     yield environment
     environment.playbook("teardown.yml")
 

@@ -46,8 +46,7 @@ Kill = Callable[[int, int], None]
 def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
     """A deployed host whose lock lapses soon."""
     environment = new_environment("lock", **VARIABLES)
-    environment.playbook("playbooks/provision.yml")
-    environment.playbook("playbooks/deploy.yml")
+    environment.playbook("playbooks/provision.yml", "playbooks/deploy.yml")
     yield environment
     environment.playbook("teardown.yml")
 
@@ -95,6 +94,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
 
 
 def test_the_second_of_two_runs_is_told_who_holds_the_lock(
@@ -157,22 +157,17 @@ def test_a_run_that_is_cut_off_blocks_the_next_until_its_lease_lapses(
     try:
         os.killpg(cut_off.pid, signal.SIGKILL)
         cut_off.communicate(timeout=60)
-        refused = environment.run(*ad_hoc(BEGIN))
+        refused = environment.shell(BEGIN)
         assert LOCK.search(refused.output), refused.output
         until(lambda: environment.status()["lease"] is None, "it has lapsed", LEASE_SECONDS + 15)
-        assert environment.run(*ad_hoc(BEGIN)).code == 0
+        assert environment.shell(BEGIN).code == 0
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
 
 
-def ad_hoc(command: str) -> tuple[str, ...]:
-    """The command line that runs a command on the host."""
-    return ("ansible", "grpc_servers", "-b", "-m", "ansible.builtin.shell", "-a", command)
-
-
 def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Environment) -> None:
-    """A caller notices nothing, and the next site.yml begins from a clean state."""
+    """A caller notices nothing, and the next deployment begins from a clean state."""
     before = environment.status()["release"]
     with environment.calling() as seen:
         run = change(103, grpc_server_confirm_within=CONFIRM_WITHIN)
@@ -190,6 +185,6 @@ def test_a_run_killed_before_it_confirmed_is_undone_by_the_host(environment: Env
     assert undone["outcome"] == "undone"
     assert f"{at_risk['release']} was not confirmed in time" in undone["reason"]
 
-    environment.playbook("site.yml", *change(103)[1:])
+    environment.playbook(*change(103))
     status = environment.status()
     assert (status["release"], status["settled"]) == (at_risk["release"], True)

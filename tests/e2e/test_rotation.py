@@ -22,7 +22,7 @@ WORST_MOMENTS = ("certificates : Take the pair into use", "grpc_server : Stage t
 @pytest.fixture(scope="module")
 def environment(new_environment: EnvironmentFactory) -> Environment:
     environment = new_environment("rotation", release_settings={"SERVER_MAX_CONNECTION_AGE": "2"})
-    environment.playbook("site.yml")
+    environment.playbook("playbooks/provision.yml", "playbooks/deploy.yml")
     return environment
 
 

@@ -40,7 +40,8 @@ def test_each_change_stands_under_where_it_is() -> None:
         event("Deploy", action="stack_deploy", changes=["~ update the firewall (Firewall)"]),
         event("Say", role="certificates", action="debug", msg="server: it expires", item="server"),
         built("r2", changed=True, diff=diff),
-        event("Write the units", host="i-1", role="grpc_server", item="/etc/x.service"),
+        event("Install", host="i-1", role="grpc_server", item="grpc-switch"),
+        event("Write the units", host="i-1", role="grpc_server", changes=["/etc/x.service"]),
         runs("r1"),
     )
     assert answer["lines"] == [
@@ -55,6 +56,7 @@ def test_each_change_stands_under_where_it_is() -> None:
         "  - A=1",
         "  + A=2",
         "host i-1:",
+        "  Install: grpc-switch",
         "  Write the units: /etc/x.service",
         "  switch from r1 to r2",
     ]

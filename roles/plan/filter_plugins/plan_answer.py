@@ -54,6 +54,9 @@ class Plan:
         text = event["task"] + (f": {event['item']}" if event.get("item") else "")
         if event["host"] != "localhost":
             lines = self.hosts.setdefault(event["host"], [])
+            if event.get("changes"):
+                lines += [f"{text}: {path}" for path in event["changes"]]
+                return
         elif event.get("changes"):
             self.stack += event["changes"]
             return
