@@ -18,6 +18,7 @@ PLUGINS = {
     "stack_drift": "module",
     "answer": "module",
     "checked_run": "module",
+    "local_file": "module",
     "changes": "callback",
     "cloudformation_stack": "inventory",
 }

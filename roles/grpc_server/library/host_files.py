@@ -73,6 +73,7 @@ def _write(module: AnsibleModule, path: Path, content: bytes) -> None:
     """Write beside, then put it in the old one's place: nobody reads half a file."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        beside.touch(mode=0o600)
         beside.write_bytes(content)
         _set_attributes(module, beside)
         module.atomic_move(str(beside), str(path))
