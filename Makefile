@@ -41,7 +41,7 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 	    '  ansible-playbook teardown.yml   # remove the deployment; "make local-down" ends the cloud'
 
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
-	@pytest --verbose --numprocesses 2 --dist loadfile --durations 10
+	@pytest --verbose --numprocesses 3 --dist loadfile --durations 25
 
 chaos: system $(VENV)/installed  ## Strike deployments with a fault at each stage, for half an hour (needs root)
 	@pytest tests/chaos --chaos --verbose

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.chaos.plugin"]
+pytest_plugins = ["tests.chaos.plugin", "tests.distribution"]
 
 ROOT = Path(__file__).parents[1]
 TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
@@ -78,12 +78,12 @@ class Cloud:
 
 
 def session_cloud() -> Cloud:
-    """Name this test session's cloud; parallel workers have one each.
+    """Name this test session's cloud; parallel workers have one each, beside molecule's 10.46.
 
     LOCALCLOUD_NAME, LOCALCLOUD_PORT and LOCALCLOUD_NETWORK choose another while developing.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    octets = os.environ.get("LOCALCLOUD_NETWORK", f"10.{43 + worker}.0.0/16")
+    octets = os.environ.get("LOCALCLOUD_NETWORK", f"10.{47 + worker}.0.0/16")
     return Cloud(
         name=os.environ.get("LOCALCLOUD_NAME", f"test{worker}"),
         port=int(os.environ.get("LOCALCLOUD_PORT", 4568 + worker)),

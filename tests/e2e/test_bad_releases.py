@@ -51,7 +51,12 @@ CASES = {
         seen_at_most=10,
         variables={"grpc_server_proof_seconds": 25},
     ),
-    "is ten times slower": Case("slow", ("times as much",), seen_at_most=0),
+    "is ten times slower": Case(
+        "slow",
+        ("times as much",),
+        seen_at_most=0,
+        variables={"grpc_server_proof_slowdown": 5},
+    ),
     "leaks memory": Case(
         "leaks",
         ("UNAVAILABLE",),

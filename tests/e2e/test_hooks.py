@@ -79,7 +79,8 @@ def last_run(environment: Environment) -> dict[str, Any]:
 def test_they_are_told_action_stage_release_hosts_and_outcome(
     environment: Environment, hooks: Hooks
 ) -> None:
-    environment.playbook("site.yml", *hooks.on("provision", "deploy"))
+    both = ("playbooks/provision.yml", "playbooks/deploy.yml")
+    environment.playbook(*both, *hooks.on("provision", "deploy"))
     told = hooks.taken()
     release = environment.status()["release"]
     assert [(note["action"], note["stage"], note["release"]) for note in told] == [
