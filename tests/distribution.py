@@ -59,11 +59,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileSch
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByUnit(LoadFileScheduling):
-        """One file, or the files that share a host, at a time."""
-
-        def _split_scope(self, nodeid: str) -> str:
-            return unit(nodeid)
-
     config.option.loadscopereorder = False
-    return ByUnit(config, log)
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = unit
+    return scheduler
