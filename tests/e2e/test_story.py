@@ -16,7 +16,7 @@ from tests.e2e.environment import Environment
 AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
 LOAD = ("--rate=50", "--concurrency=4")
 # On the host, from the switch's start to the other release answering; 1 s where nothing else runs.
-BUSY_ROLLBACK_SECONDS = 5
+BUSY_ROLLBACK_SECONDS = 3
 REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})
 
 
