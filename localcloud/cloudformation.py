@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from localcloud import balancer_types
 from localcloud.addresses import Addresses
+from localcloud.balancer_api import BalancerApi
 from localcloud.cloudformation_instance import INTERRUPTING, InstanceType, Made, Properties
 from localcloud.keys import KeyPairs, generate, imported_fingerprint
 from localcloud.launcher import Launcher
@@ -22,6 +24,7 @@ _REPLACING = {
     "AWS::EC2::EIP": ("Domain", "NetworkBorderGroup"),
     "AWS::EC2::EIPAssociation": ("AllocationId", "EIP", "InstanceId"),
     "AWS::EC2::KeyPair": ("KeyFormat", "KeyName", "KeyType", "PublicKeyMaterial", "Tags"),
+    "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
 }
 _INTERRUPTING = {"AWS::EC2::Instance": INTERRUPTING}
 _RULED = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress")
@@ -166,6 +169,7 @@ def install(
     launcher: Launcher,
     addresses: Addresses,
     keys: KeyPairs,
+    balancing: BalancerApi,
     kick: Callable[[], None],
 ) -> None:
     """Register the types, and let them wait without blocking the API."""
@@ -174,6 +178,7 @@ def install(
         "AWS::EC2::EIP": AddressType(emulator, addresses),
         "AWS::EC2::EIPAssociation": AssociationType(emulator, addresses),
         "AWS::EC2::KeyPair": KeyPairType(emulator, keys),
+        **balancer_types.types(emulator, balancing),
     }
     provisioners, stacks = emulator.provisioners, emulator.stacks
     for name, kind in types.items():

@@ -13,6 +13,7 @@ from hypercorn.config import Config
 
 from localcloud import cloudformation, network, seams
 from localcloud.addresses import Addresses
+from localcloud.balancer_api import BalancerApi
 from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
@@ -43,7 +44,8 @@ def _answering(emulator: seams.Emulator, controller: Controller, handler: Handle
 
 def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Controller:
     addresses = Addresses(settings, emulator)
-    controller = Controller(settings, emulator, addresses, image)
+    balancing = BalancerApi(settings, emulator, addresses)
+    controller = Controller(settings, emulator, addresses, image, balancing.targets.view)
     catalog = Catalog(settings, emulator)
     launcher = Launcher(emulator, addresses)
     instances = Instances(settings, emulator, launcher)
@@ -54,7 +56,8 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Contro
     for part in (addresses, catalog, instances, keys, groups):
         for action, handler in part.handlers().items():
             emulator.ec2._ACTION_MAP[action] = _answering(emulator, controller, handler)
-    cloudformation.install(emulator, launcher, addresses, keys, controller.kick)
+    balancing.install(controller.kick)
+    cloudformation.install(emulator, launcher, addresses, keys, balancing, controller.kick)
     return controller
 
 

@@ -35,8 +35,9 @@ class ApiError(ValueError):
 
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{message} (Service: Ec2, Status Code: {status}, Error Code: {code})")
+    def __init__(self, code: str, message: str, status: int = 400, service: str = "Ec2") -> None:
+        detail = f"Service: {service}, Status Code: {status}, Error Code: {code}"
+        super().__init__(f"{message} ({detail})")
         self.code, self.message, self.status = code, message, status
 
 

@@ -15,23 +15,27 @@ VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
     "ministack.app": ("app",),
-    "ministack.core.responses": ("request_scope",),
+    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
         *("_DEFAULT_SUBNET_ID_B", "_DEFAULT_SUBNET_ID_C", "_DEFAULT_VPC_ID", "_DEFAULT_RTB_ID"),
         *("_addresses", "_default_initialized_scopes", "_describe_images", "_error"),
-        *("_init_defaults", "_instance_xml", "_instances", "_key_pairs"),
+        *("_init_defaults", "_instance_xml", "_instances", "_internet_gateways", "_key_pairs"),
         *("_launch_instances_internal", "_matches_filters", "_now_ts", "_p", "_parse_filters"),
         *("_parse_member_list", "_parse_tag_specs", "_resolve_iam_instance_profile"),
         *("_resolve_launch_template_data", "_resource_matches_tag_filters", "_route_tables"),
         *("_run_instances", "_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
         *("_tags", "_volumes", "_vpcs", "_xml"),
     ),
+    "ministack.services.alb": (
+        *("_ACTION_MAP", "_error", "_lb_attrs", "_lbs", "_listener_attrs", "_listeners"),
+        *("_now_iso", "_parse_tags", "_short_id", "_tags", "_tg_attrs", "_tgs", "_xml"),
+    ),
     "ministack.services.iam": ("_instance_profiles",),
     "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
-        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags"),
+        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name", "_reconcile_tag_list"),
     ),
     f"{_CLOUDFORMATION}.stacks": ("_runs_on_worker_thread",),
 }
@@ -45,6 +49,7 @@ class Emulator:
         app: The server; its attribute app is the ASGI application.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
+        alb: The Elastic Load Balancing API and its records.
         iam: Roles and instance profiles.
         ssm: Parameters.
         provisioners: CloudFormation's resource types.
@@ -55,6 +60,7 @@ class Emulator:
     app: Any
     responses: Any
     ec2: Any
+    alb: Any
     iam: Any
     ssm: Any
     provisioners: Any
