@@ -5,7 +5,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from localcloud.addresses import Addresses
-from localcloud.balancer import Balancers, failed
+from localcloud.balancer import Balancers
+from localcloud.balancer_checks import failed
 from localcloud.balancer_groups import TargetGroups
 from localcloud.balancer_listeners import Listeners
 from localcloud.balancer_target import Health

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from localcloud.records import ApiError, Record
+from localcloud.balancer_checks import failed
+from localcloud.records import Record
 
 _SWITCH = "true|false"
 
@@ -91,13 +92,13 @@ def _text(value: object) -> str:
 
 
 def _check(what: str, known: dict[str, Attribute], key: str, value: str) -> None:
-    service, found = "ElasticLoadBalancingV2", known.get(key)
+    found = known.get(key)
     if found is None:
         message = f"{what} attribute key '{key}' is not recognized"
-        raise ApiError("ValidationError", message, service=service)
+        raise failed("ValidationError", message)
     if not re.fullmatch(found.allowed, value):
         message = f"{what} attribute value '{value}' is not valid for the key '{key}'"
-        raise ApiError("InvalidConfigurationRequest", message, service=service)
+        raise failed("InvalidConfigurationRequest", message)
     if not found.works and value != found.default:
         message = f"The local cloud has '{key}' with the value '{found.default}' only"
-        raise ApiError("InvalidConfigurationRequest", message, service=service)
+        raise failed("InvalidConfigurationRequest", message)

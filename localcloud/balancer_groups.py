@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from localcloud.balancer import check_name, failed
 from localcloud.balancer_attributes import TARGET_GROUP, merge
+from localcloud.balancer_checks import check_name, failed
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from localcloud.balancer import Balancers, failed
+from localcloud.balancer import Balancers
+from localcloud.balancer_checks import failed
 from localcloud.balancer_groups import TargetGroups, number
 from localcloud.records import Record
 from localcloud.seams import Emulator

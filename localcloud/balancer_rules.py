@@ -111,17 +111,14 @@ def from_nodes(balancers: Sequence[Balancer]) -> Iterator[str]:
         yield f"ct mark {_MASKED} snat ip to ct original ip daddr map {mapping(own)}"
 
 
-def resets(balancers: Sequence[Balancer]) -> Iterator[str]:
-    """Lines between hosts: end the connections of targets that may have none any more."""
+def _resets(balancers: Sequence[Balancer]) -> Iterator[str]:
+    """End the connections of targets that may have none any more; the target may be gone."""
     for route in (route for balancer in balancers for route in balancer.routes):
         if route.ended:
             ended = ", ".join(f"{one.address} . {one.port}" for one in route.ended)
-            dialled = ", ".join(map(str, _fronts(route)))
+            dialled = f"ct original {among('daddr', _fronts(route))}"
             for side, port in (("daddr", "dport"), ("saddr", "sport")):
-                yield (
-                    f"ct original ip daddr {{ {dialled} }} ip {side} . tcp {port} {{ {ended} }}"
-                    " reject with tcp reset"
-                )
+                yield (f"{dialled}ip {side} . tcp {port} {{ {ended} }} reject with tcp reset")
 
 
 def senders(balancers: Sequence[Balancer]) -> tuple[str, ...]:
@@ -172,6 +169,11 @@ def chains(
         "type filter hook prerouting priority dstnat - 10; policy accept;",
         KNOWN,
         *((f"ip daddr vmap {mapping(entries)}",) if entries else ()),
+    )
+    yield chain(
+        "to_ended",
+        "type filter hook prerouting priority dstnat + 10; policy accept;",
+        *_resets(balancers),
     )
 
 

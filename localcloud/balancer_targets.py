@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from localcloud.balancer import failed
 from localcloud.balancer_attributes import values
+from localcloud.balancer_checks import failed
 from localcloud.balancer_health import Check, Checker
 from localcloud.balancer_rules import Balancer, Endpoint
 from localcloud.balancer_target import (
@@ -178,6 +178,8 @@ class Targets:
 
     def _drop(self, target: Target) -> None:
         self._stop(target)
+        if not target.runs:
+            self._ended[target.group, target.endpoint] = time.monotonic() + _IDLE
         self._targets.remove(target)
 
     def _finish(self, target: Target) -> None:

@@ -102,9 +102,7 @@ def _nat(hosts: Sequence[Host], balancers: Sequence[Balancer]) -> Iterator[str]:
     )
 
 
-def _router_filters(
-    settings: Settings, hosts: Sequence[Host], balancers: Sequence[Balancer]
-) -> Iterator[str]:
+def _router_filters(settings: Settings, hosts: Sequence[Host]) -> Iterator[str]:
     yield chain(
         "uplink_source",
         "type filter hook prerouting priority raw; policy accept;",
@@ -120,7 +118,7 @@ def _router_filters(
     yield chain(
         "between",
         "type filter hook forward priority filter; policy drop;",
-        *(*balancer_rules.resets(balancers), KNOWN, 'iifname "h-*" oifname "h-*" accept'),
+        *(KNOWN, 'iifname "h-*" oifname "h-*" accept'),
         'iifname "uplink" oifname "h-*" ct status dnat accept',
         *_uplink_senders(hosts),
     )
@@ -181,7 +179,7 @@ def compile_rules(
     text = (
         *_host_chains(ordered, groups, members, balancers),
         *balancer_rules.chains(balancers, groups, members, callers),
-        *_router_filters(settings, ordered, balancers),
+        *_router_filters(settings, ordered),
         *_host_filters(settings, ordered, balancers),
         *_nat(ordered, balancers),
     )

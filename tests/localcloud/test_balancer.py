@@ -1,0 +1,147 @@
+"""A Network Load Balancer in front of real hosts, as its callers see it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.conftest import Cloud
+from tests.localcloud.balancing import SERVER, Balancer, name
+from tests.localcloud.conftest import Launch, connection
+from tests.localcloud.guests import dial, until
+from tests.localcloud.stacks import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_ec2 import EC2Client
+
+TEMPLATE = (Path(__file__).parent / "balancer.yaml").read_text()
+FAILED = "Target.FailedHealthChecks"
+
+
+@pytest.fixture(scope="module")
+def subnets(ec2: "EC2Client") -> list[Any]:
+    found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
+    return sorted(found["Subnets"], key=lambda one: one["AvailabilityZone"])[:2]
+
+
+@pytest.fixture(scope="module")
+def stack(cloudformation: "CloudFormationClient", subnets: list[Any]) -> Iterator[Stack]:
+    ids = ",".join(one["SubnetId"] for one in subnets)
+    stack = Stack(
+        cloudformation, "localcloud-balancer", TEMPLATE, Vpc=subnets[0]["VpcId"], Subnets=ids
+    )
+    stack.delete()
+    assert stack.create() == "CREATE_COMPLETE", "\n".join(stack.reasons())
+    yield stack
+    stack.delete()
+    assert stack.gone()
+
+
+@pytest.fixture(scope="module")
+def balancer(cloud: Cloud, stack: Stack, subnets: list[Any], launch: Launch) -> Balancer:
+    """A load balancer with a healthy host in each of two zones."""
+    shown = stack.outputs()
+    hosts = [
+        launch(shown["HostGroup"], UserData=SERVER, SubnetId=one["SubnetId"]) for one in subnets
+    ]
+    api = boto3.client("elbv2", **connection(cloud))
+    balancer = Balancer(api, shown["Address"], shown["Balancer"], shown["Targets"], tuple(hosts))
+    for host in hosts:
+        host.ready()
+    balancer.register(*hosts)
+    return balancer
+
+
+@pytest.fixture(autouse=True)
+def all_healthy(balancer: Balancer) -> None:
+    """Every test begins with two healthy hosts."""
+    for host in balancer.hosts:
+        balancer.until_health(host, "healthy")
+    balancer.until_answering(*balancer.hosts)
+
+
+def test_new_connections_are_spread_over_the_hosts(balancer: Balancer) -> None:
+    calls = Counter(balancer.call().host for _ in range(20))
+    assert calls == {name(host): 10 for host in balancer.hosts}
+
+
+def test_hosts_see_the_balancer_and_let_nobody_else_in(balancer: Balancer, cloud: Cloud) -> None:
+    [one, other] = balancer.hosts
+    callers = {balancer.call().caller for _ in range(4)}
+    assert cloud.operator not in callers
+    assert all(caller.startswith(f"{cloud.octets}.0.") for caller in callers), callers
+    assert dial(one.public, 8080) == "timeout"
+    assert other.dial(one.private, 8080) == "timeout"
+
+
+def test_hosts_see_the_client_where_its_address_is_kept(balancer: Balancer, cloud: Cloud) -> None:
+    balancer.set("preserve_client_ip.enabled", "true")
+    until(lambda: balancer.call().caller == cloud.operator, "the client's address is kept", 5)
+    assert balancer.answering() == {name(host) for host in balancer.hosts}
+    balancer.set("preserve_client_ip.enabled", "false")
+    until(lambda: balancer.call().caller != cloud.operator, "it is replaced again", 5)
+
+
+def test_hosts_reach_themselves_through_the_balancer(balancer: Balancer) -> None:
+    [one, _] = balancer.hosts
+    program = f"for n in 1 2 3 4; do curl -sSm 2 http://{balancer.address}/ && echo; done"
+    answering = {line.split()[0] for line in one.run(program).splitlines()}
+    assert answering == {name(host) for host in balancer.hosts}
+
+
+def test_the_balancers_own_group_decides_who_may_call(balancer: Balancer, stack: Stack) -> None:
+    assert dial(balancer.address, 81) == "timeout", "no listener and no rule"
+    try:
+        assert stack.update(Caller="192.0.2.0/24") == "UPDATE_COMPLETE", stack.reasons()
+        until(lambda: dial(balancer.address, 80) == "timeout", "the operator is kept out", 5)
+        assert stack.outputs()["Address"] == balancer.address
+    finally:
+        stack.update()
+    until(lambda: dial(balancer.address, 80) == "open", "the operator is let in", 5)
+
+
+def test_a_draining_host_keeps_its_connections_until_its_delay_ends(balancer: Balancer) -> None:
+    [leaving, staying] = balancer.hosts
+    connection = next(
+        one for one in iter(balancer.connection, None) if one.ask().host == name(leaving)
+    )
+    balancer.deregister(leaving)
+    assert balancer.health(leaving) == ("draining", "Target.DeregistrationInProgress")
+    balancer.until_answering(staying)
+    assert connection.ask().host == name(leaving)
+    balancer.until_health(leaving, "unused", "Target.NotRegistered", 6)
+    until(lambda: is_reset(connection), "its connection is reset", 5)
+    balancer.register(leaving)
+
+
+def is_reset(connection: Any) -> bool:
+    try:
+        connection.ask()
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def test_an_unhealthy_host_gets_no_calls_unless_all_are(balancer: Balancer) -> None:
+    [one, other] = balancer.hosts
+    one.run("sudo systemctl stop web")
+    balancer.until_health(one, "unhealthy", FAILED, 12)
+    balancer.until_answering(other)
+    one.run("sudo systemd-run --unit=web python3 /srv/server.py; sudo touch /run/unready")
+    other.run("sudo touch /run/unready")
+    balancer.until_health(other, "unhealthy", FAILED, 12)
+    assert balancer.health(one) == ("unhealthy", FAILED)
+    balancer.until_answering(one, other)
+    for host in balancer.hosts:
+        host.run("sudo rm /run/unready")
+
+
+def test_a_host_that_goes_down_leaves_at_once(balancer: Balancer) -> None:
+    [one, other] = balancer.hosts
+    one.ssh("sudo systemctl poweroff")
+    balancer.until_health(one, "unused", "Target.InvalidState")
+    balancer.until_answering(other)
