@@ -184,7 +184,7 @@ class BalancerApi:
                 "LoadBalancerName": given.get("Names"),
             },
             "LoadBalancerNotFound",
-            "Load balancers",
+            "load balancers",
         )
         return {"LoadBalancers": found}
 
@@ -193,7 +193,7 @@ class BalancerApi:
             self._alb._tgs.values(),
             {"TargetGroupArn": given.get("TargetGroupArns"), "TargetGroupName": given.get("Names")},
             "TargetGroupNotFound",
-            "Target groups",
+            "target groups",
         )
         user = given.get("LoadBalancerArn")
         return {"TargetGroups": [one for one in found if user in (None, *one["LoadBalancerArns"])]}
@@ -203,7 +203,7 @@ class BalancerApi:
             self._alb._listeners.values(),
             {"ListenerArn": given.get("ListenerArns")},
             "ListenerNotFound",
-            "Listeners",
+            "listeners",
         )
         owner = given.get("LoadBalancerArn")
         if owner:
@@ -218,9 +218,8 @@ def _named(
     for field, names in wanted.items():
         if names:
             found = [one for one in found if one[field] in names]
-            missing = sorted(set(names) - {one[field] for one in found})
-            if missing:
-                raise failed(code, f"{what} '[{', '.join(missing)}]' not found")
+            if set(names) - {one[field] for one in found}:
+                raise failed(code, f"One or more {what} not found")
     return found
 
 
