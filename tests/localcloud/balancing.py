@@ -50,6 +50,19 @@ class Connection:
         self._client.request("GET", "/")
         return Answer(*self._client.getresponse().read().decode().split())
 
+    def is_reset(self) -> bool:
+        """Send something that needs no answer, and say whether the connection is gone."""
+        link = self._client.sock
+        link.settimeout(0.3)
+        try:
+            link.send(b"x")
+            link.recv(1)
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+        return False
+
     def close(self) -> None:
         """End it."""
         self._client.close()
@@ -68,6 +81,14 @@ class Balancer:
     def connection(self) -> Connection:
         """Open a connection."""
         return Connection(self.address)
+
+    def connection_to(self, host: Guest) -> Connection:
+        """Open a connection that a certain host answers."""
+        while True:
+            connection = self.connection()
+            if connection.ask().host == name(host):
+                return connection
+            connection.close()
 
     def call(self) -> Answer:
         """Call once, on a fresh connection."""

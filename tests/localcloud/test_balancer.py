@@ -106,34 +106,26 @@ def test_the_balancers_own_group_decides_who_may_call(balancer: Balancer, stack:
 
 def test_a_draining_host_keeps_its_connections_until_its_delay_ends(balancer: Balancer) -> None:
     [leaving, staying] = balancer.hosts
-    connection = next(
-        one for one in iter(balancer.connection, None) if one.ask().host == name(leaving)
-    )
+    connection = balancer.connection_to(leaving)
     balancer.deregister(leaving)
     assert balancer.health(leaving) == ("draining", "Target.DeregistrationInProgress")
     balancer.until_answering(staying)
     assert connection.ask().host == name(leaving)
     balancer.until_health(leaving, "unused", "Target.NotRegistered", 6)
-    until(lambda: is_reset(connection), "its connection is reset", 5)
+    until(connection.is_reset, "its connection is reset", 5)
     balancer.register(leaving)
-
-
-def is_reset(connection: Any) -> bool:
-    try:
-        connection.ask()
-    except ConnectionResetError:
-        return True
-    return False
 
 
 def test_an_unhealthy_host_gets_no_calls_unless_all_are(balancer: Balancer) -> None:
     [one, other] = balancer.hosts
-    one.run("sudo systemctl stop web")
-    balancer.until_health(one, "unhealthy", FAILED, 12)
+    connection = balancer.connection_to(one)
+    one.run("sudo systemctl kill --signal=STOP web")
+    balancer.until_health(one, "unhealthy", FAILED, 15)
     balancer.until_answering(other)
-    one.run("sudo systemd-run --unit=web python3 /srv/server.py; sudo touch /run/unready")
-    other.run("sudo touch /run/unready")
-    balancer.until_health(other, "unhealthy", FAILED, 12)
+    assert connection.is_reset()
+    for host in balancer.hosts:
+        host.run("sudo touch /run/unready; sudo systemctl kill --signal=CONT web")
+    balancer.until_health(other, "unhealthy", FAILED, 15)
     assert balancer.health(one) == ("unhealthy", FAILED)
     balancer.until_answering(one, other)
     for host in balancer.hosts:

@@ -224,8 +224,8 @@ def test_a_target_group_that_does_not_fit_is_refused(
 ) -> None:
     usual = {"Name": "bad", "Protocol": "TCP", "Port": 80, "VpcId": subnets[0]["VpcId"]}
     code, message = refused(elb.create_target_group, **{**usual, **given})
-    assert code == "ValidationError"
     assert words in message
+    assert code in ("ValidationError", "InvalidConfigurationRequest")
 
 
 @pytest.mark.parametrize(
