@@ -36,8 +36,9 @@ class ApiError(ValueError):
     """
 
     def __init__(self, code: str, message: str, status: int = 400, service: str = "Ec2") -> None:
-        detail = f"Service: {service}, Status Code: {status}, Error Code: {code}"
-        super().__init__(f"{message} ({detail})")
+        super().__init__(
+            f"{message} (Service: {service}, Status Code: {status}, Error Code: {code})"
+        )
         self.code, self.message, self.status = code, message, status
 
 

@@ -27,12 +27,12 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_run_instances", "_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
         *("_tags", "_volumes", "_vpcs", "_xml"),
     ),
-    "ministack.services.alb": (
-        *("_ACTION_MAP", "_error", "_lb_attrs", "_lbs", "_listener_attrs", "_listeners"),
-        *("_now_iso", "_parse_tags", "_short_id", "_tags", "_tg_attrs", "_tgs", "_xml"),
-    ),
     "ministack.services.iam": ("_instance_profiles",),
     "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
+    "ministack.services.alb": (
+        *("_ACTION_MAP", "_error", "_lb_attrs", "_lbs", "_listener_attrs", "_listeners"),
+        *("_now_iso", "_short_id", "_tags", "_tg_attrs", "_tgs", "_xml"),
+    ),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
         *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name", "_reconcile_tag_list"),
@@ -49,9 +49,9 @@ class Emulator:
         app: The server; its attribute app is the ASGI application.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
-        alb: The Elastic Load Balancing API and its records.
         iam: Roles and instance profiles.
         ssm: Parameters.
+        alb: Load balancers and target groups.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
 
@@ -60,9 +60,9 @@ class Emulator:
     app: Any
     responses: Any
     ec2: Any
-    alb: Any
     iam: Any
     ssm: Any
+    alb: Any
     provisioners: Any
     stacks: Any
 
