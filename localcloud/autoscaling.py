@@ -8,6 +8,7 @@ from localcloud.autoscaling_fields import Fields, invalid, now, truth
 from localcloud.autoscaling_groups import Groups, is_leaving
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.records import Handler, Parameters, Record, Response
 from localcloud.seams import Emulator
@@ -47,12 +48,14 @@ class AutoScaling:
         members: Members,
         hooks: Hooks,
         refreshes: Refreshes,
+        policies: Policies,
     ) -> None:
         self._autoscaling = emulator.autoscaling
         self._groups = groups
         self._members = members
         self._hooks = hooks
         self._refreshes = refreshes
+        self._policies = policies
 
     def handlers(self) -> dict[str, Handler]:
         """Return the API calls that this module answers."""
@@ -68,6 +71,7 @@ class AutoScaling:
             "DescribeLoadBalancerTargetGroups": self._targets,
             "DescribeScalingActivities": self._activities,
             "DetachLoadBalancerTargetGroups": self._detach,
+            "ExecutePolicy": self._policies.execute,
             "PutLifecycleHook": self._put_hook,
             "RecordLifecycleActionHeartbeat": self._heartbeat,
             "ResumeProcesses": self._resume,

@@ -6,6 +6,8 @@ import time
 from localcloud.autoscaling_fields import now
 from localcloud.autoscaling_groups import Groups, staying
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_metrics import Metrics
+from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.records import Record
@@ -24,12 +26,16 @@ class Reconciler:
         members: Members,
         targets: Targets,
         refreshes: Refreshes,
+        policies: Policies,
+        metrics: Metrics,
     ) -> None:
         self._emulator = emulator
         self._groups = groups
         self._members = members
         self._targets = targets
         self._refreshes = refreshes
+        self._policies = policies
+        self._metrics = metrics
 
     def compare(self) -> None:
         """Do the next step of every group."""
@@ -45,6 +51,9 @@ class Reconciler:
         for member in list(group["Instances"]):
             self._members.step(group, member, health)
         suspended = group["SuspendedProcesses"]
+        self._metrics.measure(group)
+        if "AlarmNotification" not in suspended:
+            self._policies.step(group)
         if "InstanceRefresh" not in suspended:
             self._refreshes.step(group, health)
         missing = group["DesiredCapacity"] + group["_surge"] - len(staying(group))

@@ -5,7 +5,7 @@ import uuid
 from math import ceil
 
 from localcloud.autoscaling_fields import Fields, invalid, now, truth
-from localcloud.autoscaling_groups import Groups, in_service, staying
+from localcloud.autoscaling_groups import Groups, in_service, is_leaving, staying
 from localcloud.autoscaling_members import Members
 from localcloud.records import ApiError, Record
 
@@ -116,16 +116,17 @@ class Refreshes:
             return
         most = ceil(desired * refresh["Preferences"]["MaxHealthyPercentage"] / 100)
         least = ceil(desired * refresh["Preferences"]["MinHealthyPercentage"] / 100)
-        surge = min(len(old), most - desired)
-        group["_surge"] = surge
+        room = most - desired
         # Without room above, one at a time has to make room below.
-        spare = len(fit) - (least if surge else min(least, desired - 1))
+        spare = len(fit) - (least if room else min(least, desired - 1))
         for member in sorted(old, key=lambda one: one in fit):
             spare -= member in fit
             if spare < 0:
                 break
             cause = f"At {now()} an instance was taken out of service in response to an instance"
             self._members.end(group, member, f"{cause} refresh.")
+        left = [member for member in old if not is_leaving(member)]
+        group["_surge"] = min(len(left), room)
 
 
 def _active(group: Record) -> Record | None:

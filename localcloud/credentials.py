@@ -16,12 +16,14 @@ from localcloud.settings import Settings
 _LIFETIME = 6 * 3600
 _RENEWED_BEFORE = 3600
 # As AWS's keys begin: of users and of temporary sessions. Other keys are the operator's.
-_ISSUED = re.compile(rb"(?:Credential=|AWSAccessKeyId=|AWS )(?:AKIA|ASIA)")
+_ISSUED = re.compile(rb"(?:Credential=|AWSAccessKeyId=|AWS )((?:AKIA|ASIA)\w+)")
 _HEALTH = ("/health", "/_ministack/health", "/_localstack/health")
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 _checked: ContextVar[bool] = ContextVar("checked", default=False)
+# The key of a caller who is checked, for what is done on the caller's behalf; "" for others.
+caller: ContextVar[str] = ContextVar("caller", default="")
 _from_host: ContextVar[bool] = ContextVar("from_host", default=False)
 
 
@@ -56,7 +58,9 @@ class Credentials:
                     await _refuse(send)
                     return
                 _from_host.set(from_host)
-                _checked.set(from_host or _is_issued(scope))
+                key = _issued(scope)
+                _checked.set(from_host or bool(key))
+                caller.set(key)
             await application(scope, receive, send)
 
         return checked
@@ -120,9 +124,11 @@ def _written(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _is_issued(scope: dict[str, Any]) -> bool:
+def _issued(scope: dict[str, Any]) -> str:
+    """Return the key that a request names, "" when it is none that was given out."""
     signed = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-    return any(_ISSUED.search(text) for text in (*signed, scope["query_string"]))
+    named = (_ISSUED.search(text) for text in (*signed, scope["query_string"]))
+    return next((str(found[1], "ascii") for found in named if found), "")
 
 
 async def _refuse(send: Any) -> None:

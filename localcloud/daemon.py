@@ -18,10 +18,13 @@ from localcloud.autoscaling import AutoScaling
 from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_metrics import Metrics
+from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_reconciler import Reconciler
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.catalog import Catalog
+from localcloud.cloudformation_permissions import Permissions
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
 from localcloud.credentials import Credentials
@@ -58,9 +61,10 @@ def _install_groups(
     targets, hooks = Targets(emulator), Hooks(emulator)
     groups = Groups(emulator, launcher, templates, targets, hooks)
     members = Members(emulator, groups, targets, hooks)
-    refreshes = Refreshes(groups, members)
-    controller.add(Reconciler(emulator, groups, members, targets, refreshes).compare)
-    api = AutoScaling(emulator, groups, members, hooks, refreshes)
+    refreshes, policies = Refreshes(groups, members), Policies(emulator, groups)
+    parts = (emulator, groups, members, targets, refreshes, policies, Metrics(emulator))
+    controller.add(Reconciler(*parts).compare)
+    api = AutoScaling(emulator, groups, members, hooks, refreshes, policies)
     for action, handler in api.handlers().items():
         service = emulator.autoscaling
         service._ACTION_MAP[action] = _answering(service, controller, handler)
@@ -85,6 +89,7 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
     cloudformation.install(
         *(emulator, launcher, templates, addresses, keys, scaling, controller.kick)
     )
+    Permissions(emulator).install()
     return controller, scaling
 
 

@@ -15,7 +15,9 @@ VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
     "ministack.app": ("AUTH", "app"),
-    "ministack.core.iam_evaluator": ("is_root_access_key",),
+    "ministack.core.iam_evaluator": (
+        *("AuthError", "_action_matches", "is_root_access_key", "resolve_principal"),
+    ),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
@@ -48,6 +50,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_ACTION_MAP", "_asgs", "_delete_group_hooks", "_delete_group_policies", "_error"),
         *("_hook_record", "_hooks", "_parse_nested", "_policies", "_tags", "_xml"),
     ),
+    "ministack.services.cloudwatch": ("_alarms", "_evaluate_all_alarms", "record_metric"),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
         *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name"),
@@ -70,6 +73,7 @@ class Emulator:
         ssm: Parameters.
         alb: Load balancers and target groups.
         autoscaling: Auto Scaling groups.
+        cloudwatch: Metrics and alarms.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
 
@@ -84,6 +88,7 @@ class Emulator:
     ssm: Any
     alb: Any
     autoscaling: Any
+    cloudwatch: Any
     provisioners: Any
     stacks: Any
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
-from tests.localcloud.guests import Guest
+from tests.localcloud.guests import Guest, until
 
 NAME = "localcloud-credentials"
 METADATA = "http://169.254.169.254/latest/meta-data"
@@ -179,3 +179,53 @@ def test_a_host_without_a_profile_has_no_keys(launch: Launch) -> None:
     plain = launch().ready()
     assert "iam/" not in metadata(plain, "").split("\n")
     assert metadata(plain, "iam/security-credentials/") == ""
+
+
+BUCKET_STACK = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
+
+
+@pytest.fixture(scope="module")
+def deployer(cloud: Cloud) -> Iterator[tuple[Any, Any]]:
+    """A user who may deploy stacks, and the operator's IAM client that changes the policy."""
+    iam: Any = boto3.client("iam", **connection(cloud))
+    iam.create_user(UserName=NAME)
+    key = iam.create_access_key(UserName=NAME)["AccessKey"]
+    given: Any = {
+        **connection(cloud),
+        "aws_access_key_id": key["AccessKeyId"],
+        "aws_secret_access_key": key["SecretAccessKey"],
+    }
+    yield iam, boto3.client("cloudformation", **given)
+    iam.delete_user_policy(UserName=NAME, PolicyName="deploy")
+    iam.delete_access_key(UserName=NAME, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=NAME)
+
+
+def test_a_stack_does_only_what_its_caller_may_do(deployer: tuple[Any, Any]) -> None:
+    iam, cloudformation = deployer
+
+    def status() -> str:
+        try:
+            found: str = cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]["StackStatus"]
+        except ClientError:
+            return "gone"
+        return found
+
+    def outcome(*actions: str) -> str:
+        allowed = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        iam.put_user_policy(UserName=NAME, PolicyName="deploy", PolicyDocument=document)
+        try:
+            cloudformation.create_stack(StackName=NAME, TemplateBody=BUCKET_STACK)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        until(lambda: not status().endswith("IN_PROGRESS"), f"{NAME} has settled")
+        settled = status()
+        cloudformation.delete_stack(StackName=NAME)
+        until(lambda: status() == "gone", f"{NAME} is gone")
+        return settled
+
+    stacks = "cloudformation:*"
+    assert outcome("s3:*") == "AccessDenied"
+    assert outcome(stacks) == "ROLLBACK_COMPLETE"
+    assert outcome(stacks, "s3:CreateBucket", "s3:DeleteBucket") == "CREATE_COMPLETE"
