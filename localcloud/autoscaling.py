@@ -5,10 +5,11 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from localcloud.autoscaling_fields import Fields, invalid, now, truth
-from localcloud.autoscaling_groups import Groups, is_leaving
+from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
 from localcloud.autoscaling_policies import Policies
+from localcloud.autoscaling_records import is_leaving
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.records import Handler, Parameters, Record, Response
 from localcloud.seams import Emulator

@@ -1,33 +1,16 @@
 """Auto Scaling groups: their records, and what may be asked of them."""
 
 import threading
-import uuid
 from collections.abc import Iterator
 
 from localcloud.autoscaling_fields import DEFAULTS, SIZES, Fields, Reader, invalid, now, truth
 from localcloud.autoscaling_hooks import Hooks
+from localcloud.autoscaling_records import is_leaving, new
 from localcloud.autoscaling_targets import Targets
 from localcloud.launcher import Launcher
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 from localcloud.templates import Tags, Templates, tag_parameters
-
-_HISTORY = 200
-
-
-def is_leaving(member: Record) -> bool:
-    """Say whether a member is on its way out, and counts no more."""
-    return str(member["LifecycleState"]).startswith("Terminating")
-
-
-def staying(group: Record) -> list[Record]:
-    """Return the members that count towards the group's capacity."""
-    return [member for member in group["Instances"] if not is_leaving(member)]
-
-
-def in_service(group: Record) -> list[Record]:
-    """Return the members that serve."""
-    return [member for member in group["Instances"] if member["LifecycleState"] == "InService"]
 
 
 class Groups:
@@ -114,26 +97,8 @@ class Groups:
                 f" {name} already exists",
                 service="AutoScaling",
             )
-        scope = (
-            f"{self._emulator.responses.get_region()}:{self._emulator.responses.get_account_id()}"
-        )
-        group: Record = {
-            "AutoScalingGroupName": name,
-            "AutoScalingGroupARN": f"arn:aws:autoscaling:{scope}:autoScalingGroup:{uuid.uuid4()}"
-            f":autoScalingGroupName/{name}",
-            "CreatedTime": now(),
-            "Instances": [],
-            "LaunchConfigurationName": "",
-            "Status": "",
-            "SuspendedProcesses": [],
-            "Tags": [],
-            "_activities": [],
-            "_failures": 0,
-            "_launch_after": 0.0,
-            "_refreshing": False,
-            "_replacing": 0,
-            "_surge": 0,
-        }
+        responses = self._emulator.responses
+        group = new(name, responses.get_account_id(), responses.get_region())
         self._settle(group, {**DEFAULTS, **fields})
         for hook in fields.get("LifecycleHookSpecificationList") or ():
             self._hooks.put(name, hook)
@@ -248,21 +213,6 @@ class Groups:
 
         """
         return self._templates.version(group["LaunchTemplate"])
-
-    def note(self, group: Record, activity: Record) -> Record:
-        """Begin an activity."""
-        activity = {
-            "ActivityId": str(uuid.uuid4()),
-            "AutoScalingGroupName": group["AutoScalingGroupName"],
-            "AutoScalingGroupARN": group["AutoScalingGroupARN"],
-            "StartTime": now(),
-            "StatusCode": "InProgress",
-            "Progress": 50,
-            **activity,
-        }
-        group["_activities"].insert(0, activity)
-        del group["_activities"][_HISTORY:]
-        return activity
 
     def _request(self, group: Record, subnet: str) -> dict[str, str]:
         tags: Tags = {tag["Key"]: tag["Value"] for tag in group["Tags"] if tag["PropagateAtLaunch"]}

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from localcloud.autoscaling_fields import now
-from localcloud.autoscaling_groups import Groups, is_leaving
+from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import LAUNCHING, TERMINATING, Hooks
+from localcloud.autoscaling_records import is_leaving, note
 from localcloud.autoscaling_targets import Targets
 from localcloud.records import ApiError, Record, set_state, state
 from localcloud.seams import Emulator
@@ -69,7 +70,7 @@ class Members:
             host = self._groups.launch(group, subnet)
         except ApiError as error:
             activity["Description"] = "Launching a new EC2 instance"
-            self._fail(group, self._groups.note(group, activity), error.message)
+            self._fail(group, note(group, activity), error.message)
             return False
         activity["Description"] = f"Launching a new EC2 instance: {host['InstanceId']}"
         group["Instances"].append(
@@ -86,7 +87,7 @@ class Members:
                     "Version": str(version["VersionNumber"]),
                 },
                 "_actions": {},
-                "_activity": self._groups.note(group, activity),
+                "_activity": note(group, activity),
                 "_launched": time.monotonic(),
                 "_registered": set(),
                 "_served": 0.0,
@@ -102,7 +103,7 @@ class Members:
         self._targets.leave(member)
         member["LifecycleState"] = "Terminating"
         zone = {"Availability Zone": member["AvailabilityZone"]}
-        member["_activity"] = self._groups.note(
+        member["_activity"] = note(
             group,
             {
                 "Description": f"Terminating EC2 instance: {member['InstanceId']}",

@@ -4,7 +4,7 @@ import os
 import time
 
 from localcloud import catalog, engine
-from localcloud.autoscaling_groups import in_service
+from localcloud.autoscaling_records import in_service
 from localcloud.records import Record
 from localcloud.seams import Emulator
 

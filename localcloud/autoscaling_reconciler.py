@@ -4,10 +4,11 @@ import logging
 import time
 
 from localcloud.autoscaling_fields import now
-from localcloud.autoscaling_groups import Groups, staying
+from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_members import Members
 from localcloud.autoscaling_metrics import Metrics
 from localcloud.autoscaling_policies import Policies
+from localcloud.autoscaling_records import staying
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.records import Record

@@ -5,8 +5,9 @@ import uuid
 from math import ceil
 
 from localcloud.autoscaling_fields import Fields, invalid, now, truth
-from localcloud.autoscaling_groups import Groups, in_service, is_leaving, staying
+from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_records import in_service, is_leaving, staying
 from localcloud.records import ApiError, Record
 
 _ACTIVE = ("Pending", "InProgress", "Cancelling")

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from localcloud.autoscaling_fields import invalid
-from localcloud.autoscaling_groups import Groups, in_service
+from localcloud.autoscaling_groups import Groups
+from localcloud.autoscaling_records import in_service
 from localcloud.cloudformation_instance import Made, Properties
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator

@@ -24,7 +24,6 @@ from localcloud.autoscaling_reconciler import Reconciler
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.catalog import Catalog
-from localcloud.cloudformation_permissions import Permissions
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
 from localcloud.credentials import Credentials
@@ -33,6 +32,7 @@ from localcloud.instances import Instances
 from localcloud.keys import KeyPairs
 from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
+from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Handler, Parameters, Response
 from localcloud.settings import METADATA_ADDRESS, Settings, read
 from localcloud.templates import Templates
@@ -75,7 +75,8 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
     addresses = Addresses(settings, emulator)
     controller = Controller(settings, emulator, addresses, image)
     catalog = Catalog(settings, emulator)
-    launcher = Launcher(emulator, addresses)
+    permissions = Permissions(emulator)
+    launcher = Launcher(emulator, addresses, permissions)
     templates = Templates(emulator)
     instances = Instances(settings, emulator, launcher, templates)
     keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
@@ -89,7 +90,7 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
     cloudformation.install(
         *(emulator, launcher, templates, addresses, keys, scaling, controller.kick)
     )
-    Permissions(emulator).install()
+    permissions.install()
     return controller, scaling
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud import catalog
 from localcloud.addresses import Addresses
+from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Record, set_state
 from localcloud.seams import Emulator
 from localcloud.templates import tags_of
@@ -48,9 +49,10 @@ def options(chosen: Options) -> Iterator[None]:
 class Launcher:
     """Checks what a launch asks for and records the instances."""
 
-    def __init__(self, emulator: Emulator, addresses: Addresses) -> None:
+    def __init__(self, emulator: Emulator, addresses: Addresses, permissions: Permissions) -> None:
         self._ec2 = emulator.ec2
         self._addresses = addresses
+        self._permissions = permissions
         self._record: Callable[..., list[Record]] = self._ec2._launch_instances_internal
 
     def install(self) -> None:
@@ -108,6 +110,7 @@ class Launcher:
         name = flat.get("IamInstanceProfile.Name", "") or arn.rpartition("/")[2]
         if not name:
             return None
+        self._permissions.require(["iam:PassRole"], "UnauthorizedOperation", "Ec2")
         profile: Record | None
         profile, error = self._ec2._resolve_iam_instance_profile(iam_name=name)
         if error:

@@ -253,6 +253,36 @@ def test_hosts_wait_for_their_hooks(group: Group) -> None:
         )
 
 
+def test_a_refresh_launches_before_it_terminates(group: Group) -> None:
+    old = group.serving()
+    group.api.start_instance_refresh(
+        AutoScalingGroupName=NAME,
+        Preferences={
+            "MinHealthyPercentage": 100,
+            "MaxHealthyPercentage": 200,
+            "InstanceWarmup": 0,
+        },
+    )
+    fewest = [len(old)]
+
+    def successful() -> bool:
+        fewest.append([*group.members().values()].count("InService"))
+        found = group.api.describe_instance_refreshes(AutoScalingGroupName=NAME)
+        return str(found["InstanceRefreshes"][0]["Status"]) == "Successful"
+
+    until(successful, "the refresh is over")
+    assert not old & group.settle(2)
+    assert min(fewest) == 2
+    for member in old:
+        assert "in response to an instance refresh" in group.causes(member)["Terminating"]
+
+
+def test_the_processor_time_of_a_host_is_measured(group: Group) -> None:
+    for member in group.serving():
+        container = engine.podman("inspect", "--format", "{{.Id}}", member).strip()
+        assert engine.cpu_seconds(container) > 0
+
+
 def test_what_does_not_fit_is_refused(
     api: Any, group: Group, subnets: list[str], template: dict[str, str]
 ) -> None:

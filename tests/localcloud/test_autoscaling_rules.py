@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from localcloud.autoscaling_groups import Groups, in_service, staying
+from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import LAUNCHING, TERMINATING, Hooks
 from localcloud.autoscaling_members import Members
 from localcloud.autoscaling_metrics import Metrics
 from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_reconciler import Reconciler
+from localcloud.autoscaling_records import in_service, staying
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.records import ApiError, Record

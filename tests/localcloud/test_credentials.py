@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.credentials import Credentials
+from localcloud.settings import Settings
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
 from tests.localcloud.guests import Guest, until
@@ -184,25 +188,65 @@ def test_a_host_without_a_profile_has_no_keys(launch: Launch) -> None:
 BUCKET_STACK = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
 
 
+class Deployer:
+    """A user with a key, whose policy the operator changes."""
+
+    def __init__(self, cloud: Cloud, iam: Any, key: dict[str, str]) -> None:
+        self._given: Any = {
+            **connection(cloud),
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+        }
+        self._iam = iam
+
+    def client(self, service: str) -> Any:
+        session: Any = boto3.Session()
+        return session.client(service, **self._given)
+
+    def allow(self, *actions: str) -> None:
+        allowed = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        self._iam.put_user_policy(UserName=NAME, PolicyName="deploy", PolicyDocument=document)
+
+
 @pytest.fixture(scope="module")
-def deployer(cloud: Cloud) -> Iterator[tuple[Any, Any]]:
-    """A user who may deploy stacks, and the operator's IAM client that changes the policy."""
+def deployer(cloud: Cloud) -> Iterator[Deployer]:
     iam: Any = boto3.client("iam", **connection(cloud))
     iam.create_user(UserName=NAME)
     key = iam.create_access_key(UserName=NAME)["AccessKey"]
-    given: Any = {
-        **connection(cloud),
-        "aws_access_key_id": key["AccessKeyId"],
-        "aws_secret_access_key": key["SecretAccessKey"],
-    }
-    yield iam, boto3.client("cloudformation", **given)
+    yield Deployer(cloud, iam, key)
     iam.delete_user_policy(UserName=NAME, PolicyName="deploy")
     iam.delete_access_key(UserName=NAME, AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName=NAME)
 
 
-def test_a_stack_does_only_what_its_caller_may_do(deployer: tuple[Any, Any]) -> None:
-    iam, cloudformation = deployer
+def test_a_role_is_given_to_a_host_only_by_who_may_pass_it(
+    role: Any, deployer: Deployer, image: str
+) -> None:
+    assert role
+
+    def launched() -> str:
+        with pytest.raises(ClientError) as caught:
+            deployer.client("ec2").run_instances(
+                ImageId=image,
+                InstanceType="t3.micro",
+                IamInstanceProfile={"Name": NAME},
+                MinCount=1,
+                MaxCount=1,
+                DryRun=True,
+            )
+        return str(caught.value.response["Error"]["Code"])
+
+    deployer.allow("iam:PassRole")
+    assert launched() == "UnauthorizedOperation"
+    deployer.allow("ec2:RunInstances")
+    assert launched() == "UnauthorizedOperation"
+    deployer.allow("ec2:RunInstances", "iam:PassRole")
+    assert launched() == "DryRunOperation"
+
+
+def test_a_stack_does_only_what_its_caller_may_do(deployer: Deployer) -> None:
+    cloudformation = deployer.client("cloudformation")
 
     def status() -> str:
         try:
@@ -212,9 +256,7 @@ def test_a_stack_does_only_what_its_caller_may_do(deployer: tuple[Any, Any]) -> 
         return found
 
     def outcome(*actions: str) -> str:
-        allowed = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
-        iam.put_user_policy(UserName=NAME, PolicyName="deploy", PolicyDocument=document)
+        deployer.allow(*actions)
         try:
             cloudformation.create_stack(StackName=NAME, TemplateBody=BUCKET_STACK)
         except ClientError as error:
@@ -229,3 +271,33 @@ def test_a_stack_does_only_what_its_caller_may_do(deployer: tuple[Any, Any]) -> 
     assert outcome("s3:*") == "AccessDenied"
     assert outcome(stacks) == "ROLLBACK_COMPLETE"
     assert outcome(stacks, "s3:CreateBucket", "s3:DeleteBucket") == "CREATE_COMPLETE"
+
+
+def test_keys_are_renewed_an_hour_before_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr("localcloud.credentials.time", SimpleNamespace(time=lambda: now))
+    sessions: dict[str, Any] = {}
+    keys = iter(("first", "second"))
+    emulator: Any = SimpleNamespace(
+        iam=SimpleNamespace(
+            _gen_secret=lambda: "secret",
+            _gen_session_access_key=lambda: next(keys),
+            _gen_session_token=lambda: "token",
+            _roles={"role": {"RoleId": "AROA"}},
+        ),
+        responses=SimpleNamespace(request_scope=lambda *_: nullcontext()),
+        sts=SimpleNamespace(register_session=sessions.__setitem__),
+    )
+    credentials = Credentials(Settings(), emulator)
+
+    def shown() -> dict[str, str]:
+        document = credentials.document(("000000000000", "us-east-1"), "i-1", "role")
+        found: dict[str, str] = json.loads(document)
+        return found
+
+    given = shown()
+    now += 5 * 3600
+    assert shown() == given
+    now += 1
+    assert shown()["AccessKeyId"] == "second"
+    assert sessions["second"]["Expiration"] == now + 6 * 3600

@@ -1,7 +1,7 @@
-"""A stack does only what its caller may do: AWS's calls behind each resource are checked first."""
+"""What is done in a caller's name is checked too: the calls behind a stack, the role of a host."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from localcloud.credentials import caller
@@ -70,7 +70,7 @@ _CALLS: dict[str, tuple[str, str, str]] = {
 }
 # Further calls that a property asks for, when a resource is made.
 _PROPERTIES = {
-    "EC2::Instance": {"IamInstanceProfile": "iam:PassRole", "Tags": "ec2:CreateTags"},
+    "EC2::Instance": {"Tags": "ec2:CreateTags"},
     "EC2::LaunchTemplate": {"TagSpecifications": "ec2:CreateTags"},
     "EC2::SecurityGroup": {"SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress"},
     "IAM::Role": {"ManagedPolicyArns": "iam:AttachRolePolicy", "Policies": "iam:PutRolePolicy"},
@@ -102,7 +102,7 @@ def needed(kind: str, action: str, properties: Mapping[str, Any]) -> list[str]:
 
 
 class Permissions:
-    """Stands before the resource types' handlers, for callers whose keys are checked."""
+    """Asks the policies of callers whose keys are checked; others may do everything."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._provisioners = emulator.provisioners
@@ -118,26 +118,40 @@ class Permissions:
     def _guarded(self, kind: str, action: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(handler)
         def guarded(*arguments: Any, **named: Any) -> Any:
-            if caller.get():
-                self._check(caller.get(), kind, needed(kind, action, arguments[1]))
+            calls = needed(kind, action, arguments[1])
+            self.require(calls, "AccessDenied", kind.split("::")[1])
             return handler(*arguments, **named)
 
         return guarded
 
-    def _check(self, key: str, kind: str, permissions: list[str]) -> None:
-        found = self._evaluator.resolve_principal(key, self._responses.get_account_id())
+    def require(self, permissions: Iterable[str], code: str, service: str) -> None:
+        """Make sure that the caller has permissions, on whatever resource.
+
+        Args:
+            permissions: As policies name them.
+            code: The error's code.
+            service: Who refuses.
+
+        Raises:
+            ApiError: One is missing.
+
+        """
+        if not caller.get():
+            return
+        account = self._responses.get_account_id()
+        found = self._evaluator.resolve_principal(caller.get(), account)
         if isinstance(found, self._evaluator.AuthError):
-            raise ApiError(found.code, found.message, 403, "CloudFormation")
+            raise ApiError(found.code, found.message, 403, service)
         if found.policies is None:
             return
         statements = [one for policy in found.policies for one in policy]
         for permission in permissions:
             if not self._allows(statements, permission):
                 raise ApiError(
-                    "AccessDenied",
+                    code,
                     f"User: {found.arn} is not authorized to perform: {permission} because no"
                     f" identity-based policy allows the {permission} action",
-                    *(403, kind.split("::")[1]),
+                    *(403, service),
                 )
 
     def _allows(self, statements: list[Any], permission: str) -> bool:
