@@ -173,7 +173,8 @@ def _is_fit(
     else:
         warm = True
     states = {health[arn].get(member["InstanceId"]) for arn in group["TargetGroupARNs"]}
-    return warm and states <= {"healthy"}
+    # Unused: no listener sends anything to the target group.
+    return warm and states <= {"healthy", "unused"}
 
 
 def _count(refresh: Record, left: int) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,6 +13,7 @@ from localcloud.settings import Settings
 from tests.conftest import Cloud
 from tests.localcloud.conftest import connection
 from tests.localcloud.guests import describe, state, until
+from tests.localcloud.scaling import Group
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -21,56 +21,6 @@ if TYPE_CHECKING:
 NAME = "localcloud-group"
 LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group and what a client asks about it."""
-
-    cloud: Cloud
-    api: Any
-    ec2: "EC2Client"
-    targets: str
-
-    def show(self) -> Any:
-        named = {"AutoScalingGroupNames": [NAME]}
-        return self.api.describe_auto_scaling_groups(**named)["AutoScalingGroups"][0]
-
-    def members(self) -> dict[str, str]:
-        return {one["InstanceId"]: one["LifecycleState"] for one in self.show()["Instances"]}
-
-    def serving(self) -> set[str]:
-        """Return the members that serve, each proven to have a running host."""
-        found = {one for one, lifecycle in self.members().items() if lifecycle == "InService"}
-        return {one for one in found if engine.inspect(one).status == "running"}
-
-    def settle(self, count: int, without: str = "") -> set[str]:
-        """Wait until the group is as large as this and at rest."""
-
-        def settled() -> bool:
-            members = self.members()
-            return len(members) == count and without not in members and self.serving() == {*members}
-
-        until(settled, f"{NAME} has {count} members")
-        return self.serving()
-
-    def resize(self, desired: int) -> set[str]:
-        self.api.set_desired_capacity(AutoScalingGroupName=NAME, DesiredCapacity=desired)
-        return self.settle(desired)
-
-    def causes(self, instance_id: str) -> dict[str, str]:
-        """Return the causes of a member's activities by what was done."""
-        found = self.api.describe_scaling_activities(AutoScalingGroupName=NAME)["Activities"]
-        return {
-            one["Description"].split()[0]: one["Cause"]
-            for one in found
-            if instance_id in one["Description"]
-        }
-
-    def registered(self) -> set[str]:
-        elb: Any = boto3.client("elbv2", **connection(self.cloud))
-        found = elb.describe_target_health(TargetGroupArn=self.targets)["TargetHealthDescriptions"]
-        return {one["Target"]["Id"] for one in found}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +76,7 @@ def group(
             {"Key": "Owner", "Value": "group", "PropagateAtLaunch": False},
         ],
     )
-    group = Group(cloud, api, ec2, targets)
+    group = Group(NAME, cloud, api, ec2, targets)
     group.settle(2)
     yield group
     ended = [*group.members()]
