@@ -1,10 +1,19 @@
 """A load balancer of the cloud under test, its hosts and its callers."""
 
 import http.client
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tests.localcloud.guests import Guest, leaves_by, until
+from tests.localcloud.stacks import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+TEMPLATE = (Path(__file__).parent / "balancer.yaml").read_text()
 
 PORT = 80
 # Says its name and whom it sees; is ready unless told otherwise. Connections stay open.
@@ -138,3 +147,16 @@ class Balancer:
 def name(host: Guest) -> str:
     """Return what a host calls itself."""
     return f"ip-{host.private.replace('.', '-')}"
+
+
+@contextmanager
+def deployed(
+    cloudformation: "CloudFormationClient", stack_name: str, subnets: list[Any]
+) -> Iterator[Stack]:
+    """Deploy a load balancer over two zones, and remove it in the end."""
+    ids = ",".join(one["SubnetId"] for one in subnets[:2])
+    stack = Stack(cloudformation, stack_name, TEMPLATE, Vpc=subnets[0]["VpcId"], Subnets=ids)
+    stack.delete()
+    assert stack.create() == "CREATE_COMPLETE", "\n".join(stack.reasons())
+    yield stack
+    stack.delete()

@@ -2,54 +2,36 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from tests.conftest import Cloud
-from tests.localcloud.balancing import SERVER, Balancer, name
-from tests.localcloud.conftest import Launch, connection
+from tests.localcloud.balancing import SERVER, Balancer, deployed, name
+from tests.localcloud.conftest import Launch
 from tests.localcloud.guests import dial, until
 from tests.localcloud.stacks import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_ec2 import EC2Client
 
-TEMPLATE = (Path(__file__).parent / "balancer.yaml").read_text()
 FAILED = "Target.FailedHealthChecks"
 
 
 @pytest.fixture(scope="module")
-def subnets(ec2: "EC2Client") -> list[Any]:
-    found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
-    return sorted(found["Subnets"], key=lambda one: one["AvailabilityZone"])[:2]
-
-
-@pytest.fixture(scope="module")
 def stack(cloudformation: "CloudFormationClient", subnets: list[Any]) -> Iterator[Stack]:
-    ids = ",".join(one["SubnetId"] for one in subnets)
-    stack = Stack(
-        cloudformation, "localcloud-balancer", TEMPLATE, Vpc=subnets[0]["VpcId"], Subnets=ids
-    )
-    stack.delete()
-    assert stack.create() == "CREATE_COMPLETE", "\n".join(stack.reasons())
-    yield stack
-    stack.delete()
-    assert stack.gone()
+    with deployed(cloudformation, "localcloud-balancer", subnets) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
-def balancer(cloud: Cloud, stack: Stack, subnets: list[Any], launch: Launch) -> Balancer:
+def balancer(elb: Any, stack: Stack, subnets: list[Any], launch: Launch) -> Balancer:
     """A load balancer with a healthy host in each of two zones."""
     shown = stack.outputs()
     hosts = [
-        launch(shown["HostGroup"], UserData=SERVER, SubnetId=one["SubnetId"]) for one in subnets
+        launch(shown["HostGroup"], UserData=SERVER, SubnetId=one["SubnetId"]) for one in subnets[:2]
     ]
-    api = boto3.client("elbv2", **connection(cloud))
-    balancer = Balancer(api, shown["Address"], shown["Balancer"], shown["Targets"], tuple(hosts))
+    balancer = Balancer(elb, shown["Address"], shown["Balancer"], shown["Targets"], tuple(hosts))
     for host in hosts:
         host.ready()
     balancer.register(*hosts)

@@ -3,29 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import Cloud
-from tests.localcloud.conftest import connection
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 CHECK = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2}
-
-
-@pytest.fixture(scope="module")
-def elb(cloud: Cloud) -> Any:
-    return boto3.client("elbv2", **connection(cloud))
-
-
-@pytest.fixture(scope="module")
-def subnets(ec2: "EC2Client") -> list[Any]:
-    found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
-    return sorted(found["Subnets"], key=lambda one: one["AvailabilityZone"])
 
 
 @pytest.fixture(scope="module")
