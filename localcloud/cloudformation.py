@@ -8,13 +8,17 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from localcloud.addresses import Addresses
+from localcloud.autoscaling_groups import Groups
+from localcloud.cloudformation_autoscaling import REPLACING, AutoScalingGroupType
 from localcloud.cloudformation_instance import INTERRUPTING, InstanceType, Made, Properties
 from localcloud.keys import KeyPairs, generate, imported_fingerprint
 from localcloud.launcher import Launcher
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
+from localcloud.templates import Templates
 
 _REPLACING = {
+    "AWS::AutoScaling::AutoScalingGroup": REPLACING,
     "AWS::EC2::Instance": (
         *("AvailabilityZone", "BlockDeviceMappings", "ImageId", "KeyName", "LaunchTemplate"),
         *("NetworkInterfaces", "PrivateIpAddress", "SecurityGroups", "SubnetId"),
@@ -164,13 +168,16 @@ def _parameter(pair_id: str) -> str:
 def install(
     emulator: Emulator,
     launcher: Launcher,
+    templates: Templates,
     addresses: Addresses,
     keys: KeyPairs,
+    groups: Groups,
     kick: Callable[[], None],
 ) -> None:
     """Register the types, and let them wait without blocking the API."""
     types: dict[str, Type] = {
-        "AWS::EC2::Instance": InstanceType(emulator, launcher, kick),
+        "AWS::EC2::Instance": InstanceType(emulator, launcher, templates, kick),
+        "AWS::AutoScaling::AutoScalingGroup": AutoScalingGroupType(emulator, groups, kick),
         "AWS::EC2::EIP": AddressType(emulator, addresses),
         "AWS::EC2::EIPAssociation": AssociationType(emulator, addresses),
         "AWS::EC2::KeyPair": KeyPairType(emulator, keys),

@@ -40,6 +40,11 @@ class Controller:
         # Running hosts by a handle on their init; None when it ended and was not yet explained.
         self._inits: dict[str, int | None] = {}
         self._rules = ""
+        self._reconcilers: list[Callable[[], None]] = []
+
+    def add(self, reconciler: Callable[[], None]) -> None:
+        """Call something at the beginning of each comparison; it must not wait."""
+        self._reconcilers.append(reconciler)
 
     def kick(self) -> None:
         """Ask for a comparison now."""
@@ -92,6 +97,8 @@ class Controller:
         return {key[-1]: record for key, record in self._ec2._instances.all_items()}
 
     def _compare(self) -> None:
+        for reconcile in self._reconcilers:
+            reconcile()
         records = self._records()
         for instance_id, record in records.items():
             work = self._work(record)

@@ -7,12 +7,19 @@ import signal
 import sys
 import threading
 from typing import Any
+from xml.sax.saxutils import escape
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from localcloud import cloudformation, network, seams
 from localcloud.addresses import Addresses
+from localcloud.autoscaling import AutoScaling
+from localcloud.autoscaling_groups import Groups
+from localcloud.autoscaling_hooks import Hooks
+from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_reconciler import Reconciler
+from localcloud.autoscaling_targets import Targets
 from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
@@ -23,17 +30,19 @@ from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
 from localcloud.records import ApiError, Handler, Parameters, Response
 from localcloud.settings import METADATA_ADDRESS, Settings, read
+from localcloud.templates import Templates
 
 logger = logging.getLogger("localcloud")
 _METADATA_PORT = 80
 
 
-def _answering(emulator: seams.Emulator, controller: Controller, handler: Handler) -> Handler:
+def _answering(service: Any, controller: Controller, handler: Handler) -> Handler:
     def answer(parameters: Parameters) -> Response:
         try:
             return handler(parameters)
         except ApiError as error:
-            response: Response = emulator.ec2._error(error.code, error.message, error.status)
+            said = escape(error.message)
+            response: Response = service._error(error.code, said, error.status)
             return response
         finally:
             controller.kick()
@@ -41,20 +50,37 @@ def _answering(emulator: seams.Emulator, controller: Controller, handler: Handle
     return answer
 
 
+def _install_groups(
+    emulator: seams.Emulator, controller: Controller, launcher: Launcher, templates: Templates
+) -> Groups:
+    targets, hooks = Targets(emulator), Hooks(emulator)
+    groups = Groups(emulator, launcher, templates, targets, hooks)
+    members = Members(emulator, groups, targets, hooks)
+    controller.add(Reconciler(emulator, groups, members, targets).compare)
+    for action, handler in AutoScaling(emulator, groups, members, hooks).handlers().items():
+        service = emulator.autoscaling
+        service._ACTION_MAP[action] = _answering(service, controller, handler)
+    return groups
+
+
 def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Controller:
     addresses = Addresses(settings, emulator)
     controller = Controller(settings, emulator, addresses, image)
     catalog = Catalog(settings, emulator)
     launcher = Launcher(emulator, addresses)
-    instances = Instances(settings, emulator, launcher)
+    templates = Templates(emulator)
+    instances = Instances(settings, emulator, launcher, templates)
     keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
     catalog.install()
     launcher.install()
     instances.install()
     for part in (addresses, catalog, instances, keys, groups):
         for action, handler in part.handlers().items():
-            emulator.ec2._ACTION_MAP[action] = _answering(emulator, controller, handler)
-    cloudformation.install(emulator, launcher, addresses, keys, controller.kick)
+            emulator.ec2._ACTION_MAP[action] = _answering(emulator.ec2, controller, handler)
+    scaling = _install_groups(emulator, controller, launcher, templates)
+    cloudformation.install(
+        *(emulator, launcher, templates, addresses, keys, scaling, controller.kick)
+    )
     return controller
 
 
