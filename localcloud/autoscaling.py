@@ -8,6 +8,7 @@ from localcloud.autoscaling_fields import Fields, invalid, now, truth
 from localcloud.autoscaling_groups import Groups, is_leaving
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_refresh import Refreshes
 from localcloud.records import Handler, Parameters, Record, Response
 from localcloud.seams import Emulator
 
@@ -39,21 +40,31 @@ def shown(record: Record) -> Record:
 class AutoScaling:
     """Answers the API calls about groups and their members."""
 
-    def __init__(self, emulator: Emulator, groups: Groups, members: Members, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        groups: Groups,
+        members: Members,
+        hooks: Hooks,
+        refreshes: Refreshes,
+    ) -> None:
         self._autoscaling = emulator.autoscaling
         self._groups = groups
         self._members = members
         self._hooks = hooks
+        self._refreshes = refreshes
 
     def handlers(self) -> dict[str, Handler]:
         """Return the API calls that this module answers."""
         answers: dict[str, _Answer] = {
             "AttachLoadBalancerTargetGroups": self._attach,
+            "CancelInstanceRefresh": self._refreshes.cancel,
             "CompleteLifecycleAction": self._complete,
             "CreateAutoScalingGroup": self._create,
             "DeleteAutoScalingGroup": self._delete,
             "DescribeAutoScalingGroups": self._describe,
             "DescribeAutoScalingInstances": self._instances,
+            "DescribeInstanceRefreshes": self._refreshes.describe,
             "DescribeLoadBalancerTargetGroups": self._targets,
             "DescribeScalingActivities": self._activities,
             "DetachLoadBalancerTargetGroups": self._detach,
@@ -63,6 +74,7 @@ class AutoScaling:
             "SetDesiredCapacity": self._resize,
             "SetInstanceHealth": self._set_health,
             "SetInstanceProtection": self._protect,
+            "StartInstanceRefresh": self._refreshes.start,
             "SuspendProcesses": self._suspend,
             "TerminateInstanceInAutoScalingGroup": self._terminate,
             "UpdateAutoScalingGroup": self._update,
@@ -223,7 +235,7 @@ def _member(member: Record) -> Record:
 
 def _group(group: Record) -> Record:
     return {
-        **shown(group),
+        **{key: value for key, value in shown(group).items() if key != "InstanceRefreshes"},
         "Instances": [_member(member) for member in group["Instances"]],
         "SuspendedProcesses": [
             {"ProcessName": process, "SuspensionReason": "User suspended"}

@@ -88,6 +88,14 @@ class Groups:
             f"Instance Id not found - No managed instance found for instance ID: {instance_id}"
         )
 
+    def target_state(self, instance_id: str) -> str:
+        """Say where a member is heading, InService or Terminated; "" for who is no member."""
+        for _, group in self.every():
+            for member in list(group["Instances"]):
+                if member["InstanceId"] == instance_id:
+                    return "Terminated" if is_leaving(member) else "InService"
+        return ""
+
     def create(self, name: str, fields: Fields) -> Record:
         """Record a new group; its hosts are launched by the next comparison.
 
@@ -122,6 +130,7 @@ class Groups:
             "_activities": [],
             "_failures": 0,
             "_launch_after": 0.0,
+            "_refreshing": False,
             "_replacing": 0,
             "_surge": 0,
         }

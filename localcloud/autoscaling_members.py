@@ -44,7 +44,8 @@ class Members:
         if is_leaving(member):
             self._leave(group, member, host, health)
         elif not _lives(host):
-            self._lose(group, member, host)
+            if not _ignores_health(group):
+                self._lose(group, member, host)
         elif lifecycle == "Pending":
             if host and state(host) == "running":
                 waits = self._hooks.begin(group, member, LAUNCHING)
@@ -55,7 +56,8 @@ class Members:
             self._heed(group, member)
         elif lifecycle == "InService":
             self._targets.synchronize(group, member)
-            self._judge(group, member, health)
+            if not _ignores_health(group):
+                self._judge(group, member, health)
 
     def start(self, group: Record, subnet: str, cause: str) -> bool:
         """Launch a member; say whether the launch was accepted."""
@@ -216,3 +218,7 @@ class Members:
 
 def _lives(host: Record | None) -> bool:
     return host is not None and state(host) in ("pending", "running")
+
+
+def _ignores_health(group: Record) -> bool:
+    return bool({"HealthCheck", "ReplaceUnhealthy"} & {*group["SuspendedProcesses"]})

@@ -6,6 +6,7 @@ import time
 from localcloud.autoscaling_fields import now
 from localcloud.autoscaling_groups import Groups, staying
 from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.records import Record
 from localcloud.seams import Emulator
@@ -17,12 +18,18 @@ class Reconciler:
     """Compares groups with their members, whenever the controller compares records and hosts."""
 
     def __init__(
-        self, emulator: Emulator, groups: Groups, members: Members, targets: Targets
+        self,
+        emulator: Emulator,
+        groups: Groups,
+        members: Members,
+        targets: Targets,
+        refreshes: Refreshes,
     ) -> None:
         self._emulator = emulator
         self._groups = groups
         self._members = members
         self._targets = targets
+        self._refreshes = refreshes
 
     def compare(self) -> None:
         """Do the next step of every group."""
@@ -38,6 +45,8 @@ class Reconciler:
         for member in list(group["Instances"]):
             self._members.step(group, member, health)
         suspended = group["SuspendedProcesses"]
+        if "InstanceRefresh" not in suspended:
+            self._refreshes.step(group, health)
         missing = group["DesiredCapacity"] + group["_surge"] - len(staying(group))
         if missing > 0 and "Launch" not in suspended:
             self._grow(group, missing)
@@ -64,7 +73,7 @@ class Reconciler:
                 f"At {now()} an instance was launched in response to an unhealthy instance"
                 " needing to be replaced."
             )
-        if group["_surge"]:
+        if group["_refreshing"]:
             return f"At {now()} an instance was launched in response to an instance refresh."
         return _joined(
             group["_change"],

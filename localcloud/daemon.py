@@ -19,10 +19,12 @@ from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
 from localcloud.autoscaling_reconciler import Reconciler
+from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
 from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
+from localcloud.credentials import Credentials
 from localcloud.groups import SecurityGroups
 from localcloud.instances import Instances
 from localcloud.keys import KeyPairs
@@ -56,14 +58,16 @@ def _install_groups(
     targets, hooks = Targets(emulator), Hooks(emulator)
     groups = Groups(emulator, launcher, templates, targets, hooks)
     members = Members(emulator, groups, targets, hooks)
-    controller.add(Reconciler(emulator, groups, members, targets).compare)
-    for action, handler in AutoScaling(emulator, groups, members, hooks).handlers().items():
+    refreshes = Refreshes(groups, members)
+    controller.add(Reconciler(emulator, groups, members, targets, refreshes).compare)
+    api = AutoScaling(emulator, groups, members, hooks, refreshes)
+    for action, handler in api.handlers().items():
         service = emulator.autoscaling
         service._ACTION_MAP[action] = _answering(service, controller, handler)
     return groups
 
 
-def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Controller:
+def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[Controller, Groups]:
     addresses = Addresses(settings, emulator)
     controller = Controller(settings, emulator, addresses, image)
     catalog = Catalog(settings, emulator)
@@ -81,7 +85,7 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Contro
     cloudformation.install(
         *(emulator, launcher, templates, addresses, keys, scaling, controller.kick)
     )
-    return controller
+    return controller, scaling
 
 
 def _configuration(settings: Settings) -> Config:
@@ -102,15 +106,17 @@ def run(settings: Settings, image: str) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     emulator = seams.load(settings.port)
-    controller = _install(settings, emulator, image)
+    controller, scaling = _install(settings, emulator, image)
+    credentials = Credentials(settings, emulator)
     controller.apply_firewall()
     listening = network.listen(settings, METADATA_ADDRESS, _METADATA_PORT)
-    server = MetadataServer(listening, Metadata(emulator))
+    metadata = Metadata(settings, emulator, credentials, scaling.target_state)
+    server = MetadataServer(listening, metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     compare = threading.Thread(target=controller.run)
     compare.start()
     try:
-        asyncio.run(_serve(emulator.app.app, _configuration(settings)))
+        asyncio.run(_serve(credentials.checking(emulator.app.app), _configuration(settings)))
     finally:
         controller.stop()
         compare.join()

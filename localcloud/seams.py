@@ -14,7 +14,8 @@ from localcloud.errors import LocalCloudError
 VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
-    "ministack.app": ("app",),
+    "ministack.app": ("AUTH", "app"),
+    "ministack.core.iam_evaluator": ("is_root_access_key",),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
@@ -34,7 +35,11 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
         *("_tags", "_volumes", "_vpcs", "_xml"),
     ),
-    "ministack.services.iam": ("_instance_profiles",),
+    "ministack.services.iam": (
+        *("_gen_secret", "_gen_session_access_key", "_gen_session_token", "_instance_profiles"),
+        *("_lookup_instance_profile", "_roles"),
+    ),
+    "ministack.services.sts": ("register_session",),
     "ministack.services.ssm": (
         *("_PUBLIC_AMI_PARAMETERS", "_get_parameter", "_parameters", "_put_parameter"),
     ),
@@ -57,9 +62,11 @@ class Emulator:
 
     Attributes:
         app: The server; its attribute app is the ASGI application.
+        evaluator: Policies.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
         iam: Roles and instance profiles.
+        sts: Temporary credentials.
         ssm: Parameters.
         alb: Load balancers and target groups.
         autoscaling: Auto Scaling groups.
@@ -69,9 +76,11 @@ class Emulator:
     """
 
     app: Any
+    evaluator: Any
     responses: Any
     ec2: Any
     iam: Any
+    sts: Any
     ssm: Any
     alb: Any
     autoscaling: Any
