@@ -23,7 +23,7 @@ class Targets:
         return self._call("DescribeTargetHealth", arn)[0]
 
     def register(self, arn: str, instance_id: str) -> bool:
-        """Let a target group send traffic to an instance, once it is healthy; say whether it may."""
+        """Let a target group send traffic to an instance, once healthy; say whether it may."""
         return self._call("RegisterTargets", arn, instance_id)[0]
 
     def deregister(self, arn: str, instance_id: str) -> None:

@@ -96,14 +96,11 @@ class Caller:
         """Read an object of the bucket."""
         return self.call("s3", f"/{NAME}/{key}", "-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'")
 
-    def parameter(self, name: str) -> str:
-        """Read a parameter."""
+    def parameters(self, action: str, **asked: Any) -> str:
+        """Read parameters."""
         return self.call(
-            *("ssm", "/", "-H 'X-Amz-Target: AmazonSSM.GetParameter'"),
-            *(
-                "-H 'Content-Type: application/x-amz-json-1.1'",
-                f"-d '{json.dumps({'Name': name})}'",
-            ),
+            *("ssm", "/", f"-H 'X-Amz-Target: AmazonSSM.{action}'"),
+            *("-H 'Content-Type: application/x-amz-json-1.1'", f"-d '{json.dumps(asked)}'"),
         )
 
 
