@@ -43,8 +43,15 @@ class Reconciler:
         with self._groups.changed:
             for scope, group in self._groups.every():
                 with self._emulator.responses.request_scope(*scope):
-                    self._compare(group)
+                    self._guarded(group)
             self._groups.changed.notify_all()
+
+    def _guarded(self, group: Record) -> None:
+        """Let no group's trouble keep the others, or the hosts, from being looked after."""
+        try:
+            self._compare(group)
+        except Exception:
+            logger.exception("comparing %s with its members", group["AutoScalingGroupName"])
 
     def _compare(self, group: Record) -> None:
         arns = {arn for member in group["Instances"] for arn in member["_registered"]}

@@ -22,9 +22,9 @@ class Targets:
         """Say whether there is such a target group."""
         return self._call("DescribeTargetHealth", arn)[0]
 
-    def register(self, arn: str, instance_id: str) -> None:
-        """Let a target group send traffic to an instance, once it is healthy."""
-        self._call("RegisterTargets", arn, instance_id)
+    def register(self, arn: str, instance_id: str) -> bool:
+        """Let a target group send traffic to an instance, once healthy; say whether it may."""
+        return self._call("RegisterTargets", arn, instance_id)[0]
 
     def deregister(self, arn: str, instance_id: str) -> None:
         """Take an instance out of a target group; its connections drain."""
@@ -37,11 +37,10 @@ class Targets:
     def synchronize(self, group: Record, member: Record) -> None:
         """Register a member in its group's target groups, and out of those no longer named."""
         wanted, now = set(group["TargetGroupARNs"]), member["_registered"]
-        for arn in wanted - now:
-            self.register(arn, member["InstanceId"])
         for arn in now - wanted:
             self.deregister(arn, member["InstanceId"])
-        member["_registered"] = wanted
+        fresh = {arn for arn in wanted - now if self.register(arn, member["InstanceId"])}
+        member["_registered"] = (now & wanted) | fresh
 
     def leave(self, member: Record) -> None:
         """Take a member out of every target group it is in."""

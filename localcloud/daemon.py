@@ -35,6 +35,7 @@ from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
 from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Handler, Parameters, Response
+from localcloud.resources import Resources
 from localcloud.settings import METADATA_ADDRESS, Settings, read
 from localcloud.templates import Templates
 
@@ -94,6 +95,7 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
         *(emulator, launcher, templates, addresses, keys, scaling, balancing, controller.kick)
     )
     permissions.install()
+    Resources(emulator).install()
     return controller, scaling
 
 

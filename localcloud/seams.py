@@ -15,8 +15,9 @@ VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
     "ministack.app": ("AUTH", "app"),
+    "ministack.core.iam_actions": ("extract_resource_arn",),
     "ministack.core.iam_evaluator": (
-        *("AuthError", "_action_matches", "is_root_access_key", "resolve_principal"),
+        *("AuthError", "_action_matches", "enforce", "is_root_access_key", "resolve_principal"),
     ),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (
@@ -68,6 +69,7 @@ class Emulator:
 
     Attributes:
         app: The server; its attribute app is the ASGI application.
+        actions: What a call does, and to what.
         evaluator: Policies.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
@@ -83,6 +85,7 @@ class Emulator:
     """
 
     app: Any
+    actions: Any
     evaluator: Any
     responses: Any
     ec2: Any

@@ -266,6 +266,15 @@ def test_the_oldest_template_goes_first_and_who_is_protected_stays(world: World)
     assert world.serving() == ["i-2"]
 
 
+def test_a_group_in_trouble_is_no_trouble_for_another(world: World) -> None:
+    broken = world.create(DesiredCapacity=1)
+    del broken["Instances"][0]["InstanceId"]
+    fields = {"LaunchTemplate": {"LaunchTemplateId": "lt-1"}, "VPCZoneIdentifier": "subnet-a"}
+    other = world.groups.create("other", {**fields, "MinSize": 1, "MaxSize": 1})
+    world.pass_by()
+    assert len(in_service(other)) == 1
+
+
 def test_a_suspended_process_does_not_run(world: World) -> None:
     world.create(DesiredCapacity=1)
     world.group["SuspendedProcesses"] = ["Launch"]

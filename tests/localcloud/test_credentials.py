@@ -18,6 +18,7 @@ from tests.localcloud.conftest import Launch, connection
 from tests.localcloud.guests import Guest, until
 
 NAME = "localcloud-credentials"
+MINE, FOREIGN = f"/{NAME}/mine", f"/{NAME}/foreign"
 METADATA = "http://169.254.169.254/latest/meta-data"
 TRUST = {
     "Version": "2012-10-17",
@@ -33,7 +34,7 @@ def policy(folder: str) -> str:
     """What the role may do: read objects and parameters below one name."""
     allowed = (
         ("s3:GetObject", f"arn:aws:s3:::{NAME}/{folder}/*"),
-        ("ssm:GetParameter", f"arn:aws:ssm:us-east-1:*:parameter/{NAME}/{folder}"),
+        ("ssm:GetParameter*", f"arn:aws:ssm:us-east-1:*:parameter/{NAME}/{folder}"),
     )
     statements = [
         {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in allowed
@@ -95,14 +96,11 @@ class Caller:
         """Read an object of the bucket."""
         return self.call("s3", f"/{NAME}/{key}", "-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'")
 
-    def parameter(self, name: str) -> str:
-        """Read a parameter."""
+    def parameters(self, action: str, **asked: Any) -> str:
+        """Read parameters."""
         return self.call(
-            *("ssm", "/", "-H 'X-Amz-Target: AmazonSSM.GetParameter'"),
-            *(
-                "-H 'Content-Type: application/x-amz-json-1.1'",
-                f"-d '{json.dumps({'Name': name})}'",
-            ),
+            *("ssm", "/", f"-H 'X-Amz-Target: AmazonSSM.{action}'"),
+            *("-H 'Content-Type: application/x-amz-json-1.1'", f"-d '{json.dumps(asked)}'"),
         )
 
 
@@ -131,11 +129,20 @@ def test_a_host_reads_the_object_that_its_role_may_read_and_no_other(caller: Cal
     assert "<Code>AccessDenied</Code>" in refused
 
 
-def test_a_host_reads_the_parameter_that_its_role_may_read_and_no_other(caller: Caller) -> None:
-    allowed, refused = (caller.parameter(f"/{NAME}/{name}") for name in ("mine", "foreign"))
-    assert "secret of mine" in allowed
-    assert "AccessDeniedException" in refused
-    assert "secret" not in refused
+@pytest.mark.parametrize(
+    ("action", "allowed", "refused"),
+    [
+        ("GetParameter", {"Name": MINE}, {"Name": FOREIGN}),
+        ("GetParameters", {"Names": [MINE]}, {"Names": [MINE, FOREIGN]}),
+    ],
+)
+def test_a_host_reads_the_parameter_that_its_role_may_read_and_no_other(
+    caller: Caller, action: str, allowed: dict[str, Any], refused: dict[str, Any]
+) -> None:
+    assert "secret of mine" in caller.parameters(action, **allowed)
+    answer = caller.parameters(action, **refused)
+    assert "AccessDeniedException" in answer
+    assert "secret" not in answer
 
 
 def test_the_keys_are_checked_wherever_they_are_used(
