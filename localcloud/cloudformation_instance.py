@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.launcher import Launcher, Options, options, root_volume
+from localcloud.launcher import Launcher
 from localcloud.records import ApiError, Record, set_state, state, wait_for_state
 from localcloud.seams import Emulator
+from localcloud.templates import Templates, flattened
 
 Properties = dict[str, Any]
 Made = tuple[str, dict[str, Any]]
@@ -17,29 +18,28 @@ INTERRUPTING = ("InstanceType", "UserData")
 class InstanceType:
     """AWS::EC2::Instance."""
 
-    def __init__(self, emulator: Emulator, launcher: Launcher, kick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        launcher: Launcher,
+        templates: Templates,
+        kick: Callable[[], None],
+    ) -> None:
         self._emulator = emulator
         self._ec2 = emulator.ec2
         self._launcher = launcher
+        self._templates = templates
         self._kick = kick
 
     def create(self, logical_id: str, properties: Properties, stack: str) -> Made:
         """Launch an instance and wait until it runs."""
         del logical_id, stack
-        given = {**self._template(properties), **properties}
-        nic: Properties = next(iter(given.get("NetworkInterfaces") or ()), {})
-        with options(_options(given, nic)):
-            [record] = self._launcher.launch(
-                str(given.get("ImageId", "")),
-                str(given.get("InstanceType", "m1.small")),
-                given.get("SubnetId") or nic.get("SubnetId") or self._subnet(given),
-                1,
-                given.get("KeyName", ""),
-                given.get("UserData", ""),
-                given.get("SecurityGroupIds") or nic.get("GroupSet"),
-                given.get("PrivateIpAddress") or nic.get("PrivateIpAddress"),
-                self._profile(given),
-            )
+        given = {key: one for key, one in properties.items() if key != "Tags"}
+        if isinstance(given.get("IamInstanceProfile"), str):
+            given["IamInstanceProfile"] = {"Name": given["IamInstanceProfile"]}
+        flat = self._templates.merged(flattened(given))
+        flat.setdefault("SubnetId", self._subnet(given))
+        [record] = self._launcher.run(flat)
         self._emulator.provisioners._ec2_apply_tags(record["InstanceId"], properties)
         self._reach(record, "running")
         return record["InstanceId"], _attributes(record)
@@ -86,45 +86,11 @@ class InstanceType:
                 self._kick()
             raise
 
-    def _template(self, properties: Properties) -> Properties:
-        data, _, error = self._ec2._resolve_launch_template_data(
-            properties.get("LaunchTemplate") or {}
-        )
-        if error:
-            raise ApiError("InvalidLaunchTemplateId.NotFound", "The launch template does not exist")
-        return {key: value for key, value in data.items() if key != "TagSpecifications"}
-
     def _subnet(self, given: Properties) -> str:
         zone = given.get("AvailabilityZone")
         defaults = (one for one in self._ec2._subnets.values() if one.get("DefaultForAz"))
         chosen = (one["SubnetId"] for one in defaults if zone in (None, one["AvailabilityZone"]))
         return str(next(chosen, self._ec2._DEFAULT_SUBNET_ID))
-
-    def _profile(self, given: Properties) -> Record | None:
-        named = given.get("IamInstanceProfile")
-        if not named:
-            return None
-        name = named if isinstance(named, str) else named.get("Name", named.get("Arn", ""))
-        name = name.rpartition("/")[2]
-        profile: Record | None
-        profile, error = self._ec2._resolve_iam_instance_profile(iam_name=name)
-        if error:
-            raise ApiError(
-                "InvalidParameterValue",
-                f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM"
-                " Instance Profile name",
-            )
-        return profile
-
-
-def _options(given: Properties, nic: Properties) -> Options:
-    public = nic.get("AssociatePublicIpAddress")
-    mappings = given.get("BlockDeviceMappings") or [{}]
-    return Options(
-        public=None if public is None else str(public).lower() == "true",
-        hop_limit=int((given.get("MetadataOptions") or {}).get("HttpPutResponseHopLimit", 1)),
-        volume=root_volume(mappings[0].get("Ebs") or {}),
-    )
 
 
 def _attributes(record: Record) -> dict[str, Any]:

@@ -7,33 +7,49 @@ import signal
 import sys
 import threading
 from typing import Any
+from xml.sax.saxutils import escape
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from localcloud import cloudformation, network, seams
 from localcloud.addresses import Addresses
+from localcloud.autoscaling import AutoScaling
+from localcloud.autoscaling_groups import Groups
+from localcloud.autoscaling_hooks import Hooks
+from localcloud.autoscaling_members import Members
+from localcloud.autoscaling_metrics import Metrics
+from localcloud.autoscaling_policies import Policies
+from localcloud.autoscaling_reconciler import Reconciler
+from localcloud.autoscaling_refresh import Refreshes
+from localcloud.autoscaling_targets import Targets
+from localcloud.balancer_api import BalancerApi
 from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
+from localcloud.credentials import Credentials
 from localcloud.groups import SecurityGroups
 from localcloud.instances import Instances
 from localcloud.keys import KeyPairs
 from localcloud.launcher import Launcher
 from localcloud.metadata import Metadata, MetadataServer
+from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Handler, Parameters, Response
+from localcloud.resources import Resources
 from localcloud.settings import METADATA_ADDRESS, Settings, read
+from localcloud.templates import Templates
 
 logger = logging.getLogger("localcloud")
 _METADATA_PORT = 80
 
 
-def _answering(emulator: seams.Emulator, controller: Controller, handler: Handler) -> Handler:
+def _answering(service: Any, controller: Controller, handler: Handler) -> Handler:
     def answer(parameters: Parameters) -> Response:
         try:
             return handler(parameters)
         except ApiError as error:
-            response: Response = emulator.ec2._error(error.code, error.message, error.status)
+            said = escape(error.message)
+            response: Response = service._error(error.code, said, error.status)
             return response
         finally:
             controller.kick()
@@ -41,21 +57,46 @@ def _answering(emulator: seams.Emulator, controller: Controller, handler: Handle
     return answer
 
 
-def _install(settings: Settings, emulator: seams.Emulator, image: str) -> Controller:
+def _install_groups(
+    emulator: seams.Emulator, controller: Controller, launcher: Launcher, templates: Templates
+) -> Groups:
+    targets, hooks = Targets(emulator), Hooks(emulator)
+    groups = Groups(emulator, launcher, templates, targets, hooks)
+    members = Members(emulator, groups, targets, hooks)
+    refreshes, policies = Refreshes(groups, members), Policies(emulator, groups)
+    parts = (emulator, groups, members, targets, refreshes, policies, Metrics(emulator))
+    controller.add(Reconciler(*parts).compare)
+    api = AutoScaling(emulator, groups, members, hooks, refreshes, policies)
+    for action, handler in api.handlers().items():
+        service = emulator.autoscaling
+        service._ACTION_MAP[action] = _answering(service, controller, handler)
+    return groups
+
+
+def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[Controller, Groups]:
     addresses = Addresses(settings, emulator)
-    controller = Controller(settings, emulator, addresses, image)
+    balancing = BalancerApi(settings, emulator, addresses)
+    controller = Controller(settings, emulator, addresses, image, balancing.targets.view)
     catalog = Catalog(settings, emulator)
-    launcher = Launcher(emulator, addresses)
-    instances = Instances(settings, emulator, launcher)
+    permissions = Permissions(emulator)
+    launcher = Launcher(emulator, addresses, permissions)
+    templates = Templates(emulator)
+    instances = Instances(settings, emulator, launcher, templates)
     keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
     catalog.install()
     launcher.install()
     instances.install()
     for part in (addresses, catalog, instances, keys, groups):
         for action, handler in part.handlers().items():
-            emulator.ec2._ACTION_MAP[action] = _answering(emulator, controller, handler)
-    cloudformation.install(emulator, launcher, addresses, keys, controller.kick)
-    return controller
+            emulator.ec2._ACTION_MAP[action] = _answering(emulator.ec2, controller, handler)
+    balancing.install(controller.kick)
+    scaling = _install_groups(emulator, controller, launcher, templates)
+    cloudformation.install(
+        *(emulator, launcher, templates, addresses, keys, scaling, balancing, controller.kick)
+    )
+    permissions.install()
+    Resources(emulator).install()
+    return controller, scaling
 
 
 def _configuration(settings: Settings) -> Config:
@@ -76,15 +117,17 @@ def run(settings: Settings, image: str) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     emulator = seams.load(settings.port)
-    controller = _install(settings, emulator, image)
+    controller, scaling = _install(settings, emulator, image)
+    credentials = Credentials(settings, emulator)
     controller.apply_firewall()
     listening = network.listen(settings, METADATA_ADDRESS, _METADATA_PORT)
-    server = MetadataServer(listening, Metadata(emulator))
+    metadata = Metadata(settings, emulator, credentials, scaling.target_state)
+    server = MetadataServer(listening, metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     compare = threading.Thread(target=controller.run)
     compare.start()
     try:
-        asyncio.run(_serve(emulator.app.app, _configuration(settings)))
+        asyncio.run(_serve(credentials.checking(emulator.app.app), _configuration(settings)))
     finally:
         controller.stop()
         compare.join()

@@ -77,6 +77,17 @@ def on_disk(container: str) -> bool:
     return any((STORAGE_ROOT / "storage").glob(f"*-containers/{container}"))
 
 
+def cpu_seconds(container: str) -> float:
+    """Return the processor time that a running container, named by its id, has used so far."""
+    groups = Path("/sys/fs/cgroup")
+    for usage in groups.glob(f"cpuacct/*/libpod-{container}*/cpuacct.usage"):
+        return int(usage.read_text()) / 1e9
+    for statistics in groups.glob(f"*/libpod-{container}*/cpu.stat"):
+        found = dict(line.split() for line in statistics.read_text().splitlines())
+        return int(found["usage_usec"]) / 1e6
+    return 0.0
+
+
 def create(settings: Settings, instance_id: str, host_name: str, image: str) -> str:
     """Create the container of a host in its namespace, not started; return its id.
 

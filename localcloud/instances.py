@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from xml.sax.saxutils import escape
 
 from localcloud import engine, network
-from localcloud.launcher import Launcher, Options, options, root_volume
+from localcloud.launcher import Launcher
 from localcloud.records import (
     ApiError,
     Handler,
@@ -19,6 +19,7 @@ from localcloud.records import (
 )
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
+from localcloud.templates import Templates
 
 _FILTERS = {
     "instance-id": "InstanceId",
@@ -36,12 +37,14 @@ _EVERY = (*_STOPPABLE, "pending", "shutting-down", "terminated")
 class Instances:
     """Answers the API calls about instances."""
 
-    def __init__(self, settings: Settings, emulator: Emulator, launcher: Launcher) -> None:
+    def __init__(
+        self, settings: Settings, emulator: Emulator, launcher: Launcher, templates: Templates
+    ) -> None:
         self._settings = settings
         self._emulator = emulator
         self._ec2 = emulator.ec2
         self._launcher = launcher
-        self._run_original: Handler = self._ec2._run_instances
+        self._templates = templates
         self._xml_original: Callable[[Record], str] = self._ec2._instance_xml
         self._matches_original: Callable[..., bool] = self._ec2._matches_filters
 
@@ -78,44 +81,25 @@ class Instances:
         return found
 
     def _run(self, parameters: Parameters) -> Response:
-        flat = self._flattened(parameters)
-        least, most = int(flat.get("MinCount", 1)), int(flat.get("MaxCount", 1))
+        given = {key: str(self._ec2._p(parameters, key)) for key in parameters}
+        least, most = int(given.get("MinCount", 1)), int(given.get("MaxCount", 1))
         if not 1 <= least <= most:
             raise ApiError(
                 "InvalidParameterCombination", "MinCount must be between 1 and MaxCount."
             )
-        groups = self._ec2._parse_member_list(flat, "SecurityGroupId")
-        self._launcher.check(
-            flat.get("ImageId", ""),
-            flat.setdefault("InstanceType", "m1.small"),
-            flat.setdefault("SubnetId", self._ec2._DEFAULT_SUBNET_ID),
-            flat.get("KeyName", ""),
-            flat.get("UserData", ""),
-            groups,
-        )
+        flat = self._templates.merged(given)
+        self._launcher.dry_run(flat)
         if flat.get("DryRun", "").lower() == "true":
             message = "Request would have succeeded, but DryRun flag is set."
             raise ApiError("DryRunOperation", message, status=412)
-        with options(_chosen(flat)):
-            return self._run_original({**flat, "MinCount": str(most)})
-
-    def _flattened(self, parameters: Parameters) -> dict[str, str]:
-        """Merge launch template and first network interface into plain parameters."""
-        given = {key: str(self._ec2._p(parameters, key)) for key in parameters}
-        template = {
-            key: given.get(f"LaunchTemplate.{key}", "")
-            for key in ("LaunchTemplateId", "LaunchTemplateName", "Version")
-        }
-        data, _, error = self._ec2._resolve_launch_template_data(template)
-        if error:
-            raise ApiError(
-                "InvalidLaunchTemplateId.NotFound", "The specified launch template does not exist."
-            )
-        flat = {**_template_parameters(data), **given}
-        prefix = "NetworkInterface.1."
-        for key in [key for key in flat if key.startswith(prefix)]:
-            flat[key.removeprefix(prefix)] = flat[key]
-        return flat
+        records = self._launcher.run(flat, most)
+        reservation = records[0]["InstanceId"].replace("i-", "r-", 1)
+        return self._emulator.answer(
+            "RunInstances",
+            f"<reservationId>{reservation}</reservationId>"
+            f"<ownerId>{self._emulator.responses.get_account_id()}</ownerId><groupSet/>"
+            f"<instancesSet>{''.join(map(self._xml, records))}</instancesSet>",
+        )
 
     def _transition(self, verb: str, to: str, done: str, allowed: tuple[str, ...]) -> Handler:
         def handler(parameters: Parameters) -> Response:
@@ -191,28 +175,4 @@ def _changed(record: Record, to: str) -> str:
         f"<previousState><code>{before['Code']}</code><name>{before['Name']}</name></previousState>"
         f"<currentState><code>{after['Code']}</code><name>{after['Name']}</name></currentState>"
         "</item>"
-    )
-
-
-def _template_parameters(data: Record) -> dict[str, str]:
-    flat = {
-        key: str(data[key])
-        for key in ("ImageId", "InstanceType", "KeyName", "UserData")
-        if data.get(key)
-    }
-    groups = data.get("SecurityGroupIds") or []
-    flat |= {f"SecurityGroupId.{number}": group for number, group in enumerate(groups, 1)}
-    metadata = data.get("MetadataOptions") or {}
-    flat |= {f"MetadataOptions.{key}": str(value) for key, value in metadata.items()}
-    return flat
-
-
-def _chosen(flat: dict[str, str]) -> Options:
-    public = flat.get("AssociatePublicIpAddress", "").lower()
-    ebs = "BlockDeviceMapping.1.Ebs."
-    volume = {key.removeprefix(ebs): value for key, value in flat.items() if key.startswith(ebs)}
-    return Options(
-        public=None if not public else public == "true",
-        hop_limit=int(flat.get("MetadataOptions.HttpPutResponseHopLimit", 1)),
-        volume=root_volume(volume),
     )

@@ -9,8 +9,10 @@ from typing import Any
 
 from localcloud import catalog
 from localcloud.addresses import Addresses
+from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Record, set_state
 from localcloud.seams import Emulator
+from localcloud.templates import tags_of
 
 _USER_DATA_LIMIT = 16384
 
@@ -47,14 +49,82 @@ def options(chosen: Options) -> Iterator[None]:
 class Launcher:
     """Checks what a launch asks for and records the instances."""
 
-    def __init__(self, emulator: Emulator, addresses: Addresses) -> None:
+    def __init__(self, emulator: Emulator, addresses: Addresses, permissions: Permissions) -> None:
         self._ec2 = emulator.ec2
         self._addresses = addresses
+        self._permissions = permissions
         self._record: Callable[..., list[Record]] = self._ec2._launch_instances_internal
 
     def install(self) -> None:
         """Take the place of the one function that every launch in the emulator passes."""
         self._ec2._launch_instances_internal = self.launch
+
+    def run(self, flat: dict[str, str], count: int = 1) -> list[Record]:
+        """Launch as RunInstances asks for it.
+
+        Args:
+            flat: Its parameters, combined with the launch template's.
+            count: How many.
+
+        Raises:
+            ApiError: A parameter names something that is not there or does not fit.
+
+        """
+        with options(_chosen(flat)):
+            records = self.launch(*self._arguments(flat, count))
+        for record in records:
+            self._tag(record["InstanceId"], tags_of(flat, "instance"))
+            for mapping in record["BlockDeviceMappings"]:
+                self._tag(mapping["Ebs"]["VolumeId"], tags_of(flat, "volume"))
+        return records
+
+    def dry_run(self, flat: dict[str, str]) -> None:
+        """Check what run() would check.
+
+        Raises:
+            ApiError: A parameter names something that is not there or does not fit.
+
+        """
+        image, kind, subnet, _, key, user_data, groups, *_ = self._arguments(flat, 1)
+        self.check(image, kind, subnet, key, user_data, groups)
+
+    def _arguments(self, flat: dict[str, str], count: int) -> tuple[Any, ...]:
+        subnet = flat.get("SubnetId") or self._ec2._DEFAULT_SUBNET_ID
+        return (
+            *(flat.get("ImageId", ""), flat.get("InstanceType") or "m1.small", subnet, count),
+            *(flat.get("KeyName", ""), flat.get("UserData", ""), self._groups(flat, subnet)),
+            *(flat.get("PrivateIpAddress"), self._profile(flat)),
+        )
+
+    def _groups(self, flat: dict[str, str], subnet_id: str) -> list[str]:
+        groups: list[str] = self._ec2._parse_member_list(flat, "SecurityGroupId")
+        network = self._ec2._subnets.get(subnet_id, {}).get("VpcId")
+        for name in self._ec2._parse_member_list(flat, "SecurityGroup"):
+            every = self._ec2._security_groups.values()
+            mine = (one for one in every if (one["GroupName"], one["VpcId"]) == (name, network))
+            groups.append(next((str(one["GroupId"]) for one in mine), name))
+        return groups
+
+    def _profile(self, flat: dict[str, str]) -> Record | None:
+        arn = flat.get("IamInstanceProfile.Arn", "")
+        name = flat.get("IamInstanceProfile.Name", "") or arn.rpartition("/")[2]
+        if not name:
+            return None
+        self._permissions.require(["iam:PassRole"], "UnauthorizedOperation", "Ec2")
+        profile: Record | None
+        profile, error = self._ec2._resolve_iam_instance_profile(iam_name=name)
+        if error:
+            what = "arn" if arn else "name"
+            raise ApiError(
+                "InvalidParameterValue",
+                f"Value ({arn or name}) for parameter iamInstanceProfile.{what} is invalid. Invalid"
+                f" IAM Instance Profile {'ARN' if arn else 'name'}",
+            )
+        return profile
+
+    def _tag(self, resource: str, tags: dict[str, str]) -> None:
+        if tags:
+            self._ec2._tags[resource] = [{"Key": key, "Value": one} for key, one in tags.items()]
 
     # The signature is the emulator's: RunInstances, fleets and launch templates all call it.
     def launch(
@@ -152,7 +222,18 @@ class Launcher:
             )
 
 
-def root_volume(ebs: dict[str, Any]) -> dict[str, Any]:
+def _chosen(flat: dict[str, str]) -> Options:
+    public = flat.get("AssociatePublicIpAddress", "").lower()
+    ebs = "BlockDeviceMapping.1.Ebs."
+    volume = {key.removeprefix(ebs): value for key, value in flat.items() if key.startswith(ebs)}
+    return Options(
+        public=None if not public else public == "true",
+        hop_limit=int(flat.get("MetadataOptions.HttpPutResponseHopLimit", 1)),
+        volume=_root_volume(volume),
+    )
+
+
+def _root_volume(ebs: dict[str, Any]) -> dict[str, Any]:
     """Translate a block device mapping's Ebs part into fields of a volume record."""
     volume: dict[str, Any] = {}
     if "VolumeSize" in ebs:

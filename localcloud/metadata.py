@@ -8,18 +8,24 @@ import json
 import secrets
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from typing import Any
 
 from localcloud import network
+from localcloud.credentials import Credentials
 from localcloud.records import Record, state
 from localcloud.seams import Emulator
+from localcloud.settings import Settings
 
 _SECONDS_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 _SESSION_HEADER = "X-aws-ec2-metadata-token"
 _LONGEST = 21600
 _VERSIONS = ("latest", "2021-03-23")
+# Runs early at each boot, beside any user data.
+_ENDPOINT_HOOK = "#cloud-boothook\n#!/bin/sh\necho {} > /etc/localcloud-endpoint\n"
 
 Tree = dict[str, Any]
 
@@ -27,8 +33,17 @@ Tree = dict[str, Any]
 class Metadata:
     """What the service knows: instances by address, their data, the tokens it gave out."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        emulator: Emulator,
+        credentials: Credentials,
+        target_state: Callable[[str], str],
+    ) -> None:
+        self._settings = settings
         self._emulator = emulator
+        self._credentials = credentials
+        self._target_state = target_state
         self._ec2 = emulator.ec2
         self._tokens: dict[str, tuple[str, float]] = {}
 
@@ -62,7 +77,7 @@ class Metadata:
                 }
             ).encode(),
             "user-data": base64.b64decode(record.get("UserData") or ""),
-            "vendor-data": b"",
+            "vendor-data": _ENDPOINT_HOOK.format(self._settings.guest_endpoint).encode(),
         }
         return files.get(name)
 
@@ -76,6 +91,8 @@ class Metadata:
             if not isinstance(node, dict) or step not in node:
                 return None
             node = node[step]
+        if callable(node):
+            node = node()
         if isinstance(node, dict):
             return "\n".join(map(_entry, node.items())).encode()
         return node if isinstance(node, bytes) else str(node).encode()
@@ -115,11 +132,25 @@ class Metadata:
             "security-groups": "\n".join(one["GroupName"] for one in record["SecurityGroups"]),
             "services": {"domain": "amazonaws.com", "partition": "aws"},
         }
+        if role := self._credentials.role(scope, record):
+            tree["iam"] = self._role(scope, record, role)
+        if target := self._target_state(record["InstanceId"]):
+            tree["autoscaling"] = {"target-lifecycle-state": target}
         if record["PublicIpAddress"]:
             tree["public-ipv4"] = record["PublicIpAddress"]
         if key := self._public_key(scope, record):
             tree["public-keys"] = {"0": {"openssh-key": key}}
         return tree
+
+    def _role(self, scope: tuple[str, str], record: Record, role: str) -> Tree:
+        profile = record["IamInstanceProfile"]
+        info = {
+            "Code": "Success",
+            "InstanceProfileArn": profile["Arn"],
+            "InstanceProfileId": profile["Id"],
+        }
+        keys = partial(self._credentials.document, scope, record["InstanceId"], role)
+        return {"info": json.dumps(info, indent=2), "security-credentials": {role: keys}}
 
 
 def _interface(mac: str, record: Record) -> Tree:

@@ -35,8 +35,10 @@ class ApiError(ValueError):
 
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{message} (Service: Ec2, Status Code: {status}, Error Code: {code})")
+    def __init__(self, code: str, message: str, status: int = 400, service: str = "Ec2") -> None:
+        super().__init__(
+            f"{message} (Service: {service}, Status Code: {status}, Error Code: {code})"
+        )
         self.code, self.message, self.status = code, message, status
 
 

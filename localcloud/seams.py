@@ -14,24 +14,50 @@ from localcloud.errors import LocalCloudError
 VERSION = "1.5.33"
 _CLOUDFORMATION = "ministack.services.cloudformation"
 NAMES: dict[str, tuple[str, ...]] = {
-    "ministack.app": ("app",),
-    "ministack.core.responses": ("request_scope",),
+    "ministack.app": ("AUTH", "app"),
+    "ministack.core.iam_actions": ("extract_resource_arn",),
+    "ministack.core.iam_evaluator": (
+        *("AuthError", "_action_matches", "enforce", "is_root_access_key", "resolve_principal"),
+    ),
+    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
         *("_DEFAULT_SUBNET_ID_B", "_DEFAULT_SUBNET_ID_C", "_DEFAULT_VPC_ID", "_DEFAULT_RTB_ID"),
         *("_addresses", "_default_initialized_scopes", "_describe_images", "_error"),
-        *("_init_defaults", "_instance_xml", "_instances", "_key_pairs"),
-        *("_launch_instances_internal", "_matches_filters", "_now_ts", "_p", "_parse_filters"),
+        *("_init_defaults", "_instance_xml", "_instances", "_internet_gateways", "_key_pairs"),
+        *(
+            "_launch_instances_internal",
+            "_launch_templates",
+            "_matches_filters",
+            "_now_ts",
+            "_p",
+            "_parse_filters",
+        ),
         *("_parse_member_list", "_parse_tag_specs", "_resolve_iam_instance_profile"),
-        *("_resolve_launch_template_data", "_resource_matches_tag_filters", "_route_tables"),
-        *("_run_instances", "_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
+        *("_resource_matches_tag_filters", "_route_tables"),
+        *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
         *("_tags", "_volumes", "_vpcs", "_xml"),
     ),
-    "ministack.services.iam": ("_instance_profiles",),
-    "ministack.services.ssm": ("_PUBLIC_AMI_PARAMETERS", "_parameters", "_put_parameter"),
+    "ministack.services.iam": (
+        *("_gen_secret", "_gen_session_access_key", "_gen_session_token", "_instance_profiles"),
+        *("_lookup_instance_profile", "_roles"),
+    ),
+    "ministack.services.sts": ("register_session",),
+    "ministack.services.ssm": (
+        *("_PUBLIC_AMI_PARAMETERS", "_get_parameter", "_parameters", "_put_parameter"),
+    ),
+    "ministack.services.alb": (
+        *("_ACTION_MAP", "_error", "_lb_attrs", "_lbs", "_listener_attrs", "_listeners"),
+        *("_now_iso", "_short_id", "_tags", "_tg_attrs", "_tgs", "_xml"),
+    ),
+    "ministack.services.autoscaling": (
+        *("_ACTION_MAP", "_asgs", "_delete_group_hooks", "_delete_group_policies", "_error"),
+        *("_hook_record", "_hooks", "_parse_nested", "_policies", "_tags", "_xml"),
+    ),
+    "ministack.services.cloudwatch": ("_alarms", "_evaluate_all_alarms", "record_metric"),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
-        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags"),
+        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name", "_reconcile_tag_list"),
     ),
     f"{_CLOUDFORMATION}.stacks": ("_runs_on_worker_thread",),
 }
@@ -43,20 +69,32 @@ class Emulator:
 
     Attributes:
         app: The server; its attribute app is the ASGI application.
+        actions: What a call does, and to what.
+        evaluator: Policies.
         responses: Account and region of the request that is being answered.
         ec2: The EC2 API and its records.
         iam: Roles and instance profiles.
+        sts: Temporary credentials.
         ssm: Parameters.
+        alb: Load balancers and target groups.
+        autoscaling: Auto Scaling groups.
+        cloudwatch: Metrics and alarms.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
 
     """
 
     app: Any
+    actions: Any
+    evaluator: Any
     responses: Any
     ec2: Any
     iam: Any
+    sts: Any
     ssm: Any
+    alb: Any
+    autoscaling: Any
+    cloudwatch: Any
     provisioners: Any
     stacks: Any
 

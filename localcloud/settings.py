@@ -85,6 +85,11 @@ class Settings:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def guest_endpoint(self) -> str:
+        """URL of the API for hosts."""
+        return f"http://{self.api_address}:{self.port}"
+
+    @property
     def run_directory(self) -> Path:
         """Log, locks, state and consoles; gone after a reboot."""
         return RUN_ROOT / self.name

@@ -91,8 +91,9 @@ def test_a_token_travels_one_hop_only(cloud: Cloud, host: Guest) -> None:
 
 
 def test_a_host_reaches_the_api_at_its_own_address(cloud: Cloud, host: Guest) -> None:
-    endpoint = f"http://{cloud.octets}.255.254:{cloud.port}/_ministack/health"
-    assert status(host, endpoint) == "200"
+    endpoint = f"http://{cloud.octets}.255.254:{cloud.port}"
+    assert host.run("cat /etc/localcloud-endpoint") == endpoint
+    assert status(host, f"{endpoint}/_ministack/health") == "200"
 
 
 def test_the_api_address_of_the_hosts_has_no_route_from_this_machine(cloud: Cloud) -> None:
