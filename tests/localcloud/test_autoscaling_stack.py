@@ -89,28 +89,29 @@ class Stack:
         return self.status()
 
     def complete(self) -> None:
-        for member in self.members():
+        """Let in who waits at the beginning, and let go who waits at the end."""
+        shown = self.shown()
+        for member in shown.get("Instances", ()):
             if member["LifecycleState"].endswith(":Wait"):
+                group = shown["AutoScalingGroupName"]
                 launching = member["LifecycleState"] == "Pending:Wait"
-                hooks = self.api.describe_lifecycle_hooks(AutoScalingGroupName=self.group())
+                hooks = self.api.describe_lifecycle_hooks(AutoScalingGroupName=group)
                 for hook in hooks["LifecycleHooks"]:
                     if hook["LifecycleTransition"].endswith("LAUNCHING") == launching:
                         self.api.complete_lifecycle_action(
-                            AutoScalingGroupName=self.group(),
+                            AutoScalingGroupName=group,
                             LifecycleHookName=hook["LifecycleHookName"],
                             InstanceId=member["InstanceId"],
                             LifecycleActionResult="CONTINUE",
                         )
 
-    def group(self) -> str:
+    def shown(self) -> Any:
+        """Return what the API says about the group, nothing when there is none."""
         found = self.api.describe_auto_scaling_groups()["AutoScalingGroups"]
-        return next((one["AutoScalingGroupName"] for one in found if NAME in str(one)), "")
+        return next((one for one in found if NAME in one["AutoScalingGroupName"]), {})
 
     def members(self) -> Any:
-        if not self.group():
-            return []
-        named = {"AutoScalingGroupNames": [self.group()]}
-        return self.api.describe_auto_scaling_groups(**named)["AutoScalingGroups"][0]["Instances"]
+        return self.shown().get("Instances", [])
 
     def delete(self) -> None:
         self.client.delete_stack(StackName=NAME)
@@ -139,7 +140,7 @@ def stack(cloud: Cloud, cloudformation: "CloudFormationClient", image: str) -> I
     ended = [member["InstanceId"] for member in stack.members()]
     stack.delete()
     assert ended
-    assert not stack.group()
+    assert not stack.shown()
     assert not {*ended} & {*engine.host_names(Settings(name=cloud.name))}
 
 
