@@ -60,7 +60,6 @@ def test_an_edited_release_is_named_while_it_runs_and_installed_anew_afterwards(
         f"echo '# edited' >> $(ls /opt/saudacao/releases/{release}/venv/lib/*/*/saudacao/names.py)"
     )
     output = deployment.play()
-    assert _changed(output, host.instance) == 0
     assert "saudacao/names.py: edited" in output
     host.copy(deployment.archive)
     refusal = host.refusal("install", f"/opt/saudacao/incoming/{release}.tar")
