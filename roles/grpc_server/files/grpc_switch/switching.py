@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import journal, mapping
-from .certificates import require_answer
+from .certificates import Certificates, require_answer
 from .install import Releases
 from .instances import Instances
 from .mapping import Record
 from .system import RefusedError, locked, run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .config import Config
 
 FOREVER = float("inf")
@@ -35,6 +37,11 @@ class Switch:
     def instances(self) -> Instances:
         """The host's running releases."""
         return Instances(self.config)
+
+    def install(self, archive: Path) -> dict[str, Any]:
+        """Install a release from its archive, after what an interrupted run left is in order."""
+        self.reconcile()
+        return Releases(self.config).install(archive, self._running())
 
     def switch(self, release: str, within: float, by_run: str | None = None) -> dict[str, Any]:
         """Send new connections to a release, provisionally: `confirm` within seconds, or undone.
@@ -126,6 +133,7 @@ class Switch:
             self.instances.enable(release)
         for release in (self.instances.enabled() | set(self._running())) - kept:
             self.instances.drain(release)
+        Certificates(self.config).finish()
 
     def watch(self) -> None:
         """Wait for the deadline of a provisional switch and undo it; return when there is none.
