@@ -14,6 +14,13 @@ PLAYBOOK = "client.yml"
 UNIT = "saudacao-client.service"
 
 
+def play(deployment: Deployment, *options: str) -> int:
+    """Run the role; return how many tasks changed something."""
+    archive = str(deployment.archive)
+    output = deployment.play(*options, playbook=PLAYBOOK, grpc_client_release_archive=archive)
+    return changed(output, deployment.host.instance)
+
+
 def status(deployment: Deployment) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
         deployment.host.run("cat /run/saudacao-client/status.json").stdout
@@ -25,15 +32,14 @@ def status(deployment: Deployment) -> dict[str, Any]:
 def client(deployed: Deployment) -> Deployment:
     """The host with the client, which was only checked before."""
     host = deployed.host
-    output = deployed.play("--check", "--diff", playbook=PLAYBOOK)
-    assert changed(output, host.instance) > 0
+    assert play(deployed, "--check", "--diff") > 0
     assert host.run("getent passwd saudacao-client", check=False).stdout == ""
-    deployed.play(playbook=PLAYBOOK)
+    assert play(deployed) > 0
     return deployed
 
 
 def test_a_second_run_changes_nothing(client: Deployment) -> None:
-    assert changed(client.play(playbook=PLAYBOOK), client.host.instance) == 0
+    assert play(client) == 0
 
 
 def test_the_client_calls_through_switches_and_has_nothing_to_complain_of(
