@@ -52,7 +52,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             row["name"],
             f"exit {row['deploy']}" if row["deploy"] >= 0 else "killed",
             f"{row['seen']['failed'] + row['seen']['wrong']} / {row['seen']['calls']}",
-            f"{row['seen']['outage_seconds']:.1f} s" if row["seen"]["failed"] else "",
+            f"{row['seen']['outage_seconds']:.1f} s: {row['why']}" if row["seen"]["failed"] else "",
             row["serves"],
             row["journal"],
             f"{row['rest_seconds']:.0f} s",

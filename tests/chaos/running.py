@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.client import Client, Seen
-from tests.chaos.faults import Scene
 from tests.chaos.host import Host
 from tests.chaos.rows import NEW, OLD, Row
+from tests.chaos.scene import Scene
 from tests.chaos.stages import STAGES, Progress
 from tests.conftest import AS_TYPED, ROOT
 from tests.e2e.environment import Environment
@@ -31,6 +31,7 @@ class Outcome:
     """What came of a row. `deploy` and `next` are how the two runs ended."""
 
     name: str
+    why: str
     deploy: int
     said: str
     seen: Seen
@@ -49,10 +50,13 @@ class Outcome:
 
 
 class Deployment:
-    """The deployment that the rows share: one host, and releases that differ in a setting."""
+    """The deployment that the rows share: one host, and releases that differ in a setting.
 
-    def __init__(self, environment: Environment, folder: Path) -> None:
-        self._environment, self._folder = environment, folder
+    `following` is the playbook that is run after a fault.
+    """
+
+    def __init__(self, environment: Environment, folder: Path, following: str) -> None:
+        self._environment, self._folder, self._following = environment, folder, following
         environment.playbook(
             "playbooks/provision.yml", "playbooks/deploy.yml", "--extra-vars", _settings(FIRST)
         )
@@ -80,7 +84,9 @@ class Deployment:
             seconds = time.monotonic() - struck
             run = self._journal()
             begin = time.monotonic()
-            following = self._environment.run(*DEPLOY, "--extra-vars", _settings(number))
+            following = self._environment.run(
+                "ansible-playbook", self._following, "--extra-vars", _settings(number)
+            )
             took = time.monotonic() - begin
             after = self._rest()
         finally:
@@ -88,6 +94,7 @@ class Deployment:
         names = {old: OLD, scene.new: NEW}
         return Outcome(
             name=row.name,
+            why=row.why,
             deploy=code,
             said=said,
             seen=seen,
@@ -168,8 +175,13 @@ def _end(deployment: "subprocess.Popen[bytes] | None") -> None:
 
 
 def _settings(number: int) -> str:
-    settings = {"SERVER_MAX_CONNECTION_AGE": "2", "SERVER_MAX_QUEUE": str(number)}
-    return json.dumps({"release_settings": settings | {"SERVER_MAX_CONNECTION_AGE_GRACE": "5"}})
+    settings = {
+        "SERVER_MAX_CONNECTION_AGE": "2",
+        "SERVER_MAX_CONNECTION_AGE_GRACE": "5",
+        "SERVER_MAX_QUEUE": str(number),
+        "SERVER_SERVICE": "hangs",
+    }
+    return json.dumps({"release_settings": settings})
 
 
 def _last_words(output: str) -> str:

@@ -8,12 +8,14 @@ import pytest
 from tests.chaos.plugin import PROPERTY
 from tests.chaos.rows import NEW, ROWS, Row
 from tests.chaos.running import Deployment
-from tests.conftest import Cloud
+from tests.conftest import ROOT, Cloud
 from tests.e2e.environment import Environment
 
+FAULTY = ROOT / "tests/e2e/faulty"
 # Short times, so that a row is one of seconds; long enough for a busy machine. A server is slowed
 # down by what gives it a clock of its own.
 VARIABLES = {
+    "release_projects": [str(ROOT / "app"), str(FAULTY)],
     "grpc_server_proof_seconds": 3,
     "grpc_server_confirm_within": 15,
     "grpc_server_lease_seconds": 8,
@@ -22,9 +24,14 @@ VARIABLES = {
 
 
 @pytest.fixture(scope="module")
-def deployment(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("chaos")
-    deployment = Deployment(Environment.create("chaos", folder, cloud, **VARIABLES), folder)
+    environment = Environment.create("chaos", folder, cloud, **VARIABLES)
+    # The short form, part of every test run, leaves out the stack and the verification.
+    following = "site.yml" if request.config.getoption("--chaos") else "playbooks/deploy.yml"
+    deployment = Deployment(environment, folder, following)
     yield deployment
     deployment.end()
 

@@ -16,6 +16,7 @@ FAILS_EVERY = 200
 LEAK_BYTES = 1024 * 1024
 # A call over an open connection to a host next door takes 2 ms.
 SLOW_SECONDS = 0.02
+HANGS_FOR = "Olá, Pendura!"
 
 Fault = Callable[[str], str]
 
@@ -95,6 +96,17 @@ def leaks(server: grpc.Server) -> tuple[str, ...]:
         return greeting
 
     return _serve(server, keep)
+
+
+def hangs(server: grpc.Server) -> tuple[str, ...]:
+    """Greet everybody but one, whose calls never end."""
+
+    def hang(greeting: str) -> str:
+        if greeting == HANGS_FOR:
+            threading.Event().wait()
+        return greeting
+
+    return _serve(server, hang)
 
 
 def _serve(server: grpc.Server, fault: Fault) -> tuple[str, ...]:
