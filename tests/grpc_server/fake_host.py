@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grpc_switch import instances, mapping, switching
+from grpc_switch import certificates, instances, mapping, switching
 from grpc_switch.config import Config
 from grpc_switch.install import DESCRIPTION
 from grpc_switch.system import RefusedError
@@ -28,7 +28,7 @@ class FakeHost:
         self.environments: list[dict[str, str]] = []
         self.states: dict[str, str] = {}
         self.config.wanted_units.mkdir(parents=True, exist_ok=True)
-        for module in (instances, mapping, switching):
+        for module in (certificates, instances, mapping, switching):
             patch.setattr(module, "run", self.run)
         patch.setattr(instances, "_listening", set)
         patch.setattr(switching, "require_answer", self.answer)

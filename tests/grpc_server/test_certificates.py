@@ -22,8 +22,8 @@ from tests.grpc_server.fake_host import FakeHost
 class Staging:
     """A host with certificates in use, to which an authority stages others."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        self.config = config
+    def __init__(self, config: Config, folder: Path, host: FakeHost) -> None:
+        self.config, self.host = config, host
         self.authority = Authority(folder)
         config.tls.mkdir(parents=True)
         self.stage()
@@ -48,7 +48,7 @@ def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Staging:
     host = FakeHost(tmp_path / "host", monkeypatch)
     monkeypatch.setattr("shutil.chown", lambda *_: None)
     monkeypatch.setattr(certificates, "PRESENTED_SECONDS", 0.3)
-    return Staging(replace(host.config, server_name=SERVER_NAME), tmp_path / "authority")
+    return Staging(replace(host.config, server_name=SERVER_NAME), tmp_path / "authority", host)
 
 
 def test_a_renewed_pair_is_taken_into_use(staging: Staging) -> None:
@@ -59,6 +59,35 @@ def test_a_renewed_pair_is_taken_into_use(staging: Staging) -> None:
     assert staging.in_use() == [(staging.authority.folder / name).read_bytes() for name in FILES]
     assert {(staging.config.tls / name).stat().st_mode & 0o777 for name in FILES} == {0o640}
     assert not staging.config.staged_tls.exists()
+
+
+class KilledError(BaseException):
+    """Stands for kill -9."""
+
+
+@pytest.mark.parametrize("killed_before", [*FILES, "tls.taken"])
+def test_a_set_is_finished_after_a_kill_or_left_out_as_a_whole(
+    staging: Staging, killed_before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = staging.in_use()
+    staging.authority.issue("server")
+    staging.stage()
+    rename = Path.rename
+
+    def rename_or_die(path: Path, target: Path) -> Path:
+        if target.name == killed_before:
+            raise KilledError
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename_or_die)
+        with pytest.raises(KilledError):
+            staging.take()
+    assert "systemctl restart saudacao-watch.service" in staging.host.lines
+    staging.host.switch.reconcile()
+    now = [(staging.authority.folder / name).read_bytes() for name in FILES]
+    assert staging.in_use() == (before if killed_before == "tls.taken" else now)
+    assert not staging.config.taken_tls.exists()
 
 
 def test_those_in_use_change_nothing(staging: Staging) -> None:

@@ -1,7 +1,8 @@
 """Staged certificates: tried as a client and a server would, then taken into use.
 
 The running release reads them at its next handshake. Whatever is wrong with the staged ones is
-found before any of those in use is touched.
+found before any of those in use is touched. From then on they are finished, whatever happens: half
+of a pair would keep the next server from starting.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import mapping
-from .system import RefusedError, sync_folder
+from .system import RefusedError, run, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,30 +39,50 @@ class Certificates:
 
     def take(self) -> dict[str, Any]:
         """Take the staged files into use; RefusedError leaves those in use as they are."""
+        self.finish()
         staged = self.config.staged_tls
         missing = [name for name in FILES if not (staged / name).is_file()]
         if missing:
             raise RefusedError(f"{staged} has no {', '.join(missing)}: nothing is staged. {NEXT}")
         try:
-            changed = self._move(staged)
+            changed = self._accept(staged)
         except (OSError, ValueError) as error:
             raise RefusedError(
                 f"the staged certificates cannot be used: {error}. Those in use stay. {NEXT}"
             ) from error
         finally:
-            shutil.rmtree(staged)
+            shutil.rmtree(staged, ignore_errors=True)
+        self.finish()
         return {"changed": bool(changed), "files": changed, "presented": self._presented()}
 
-    def _move(self, staged: Path) -> list[str]:
-        """Check the staged files and rename them over those in use; return which differed."""
+    def finish(self) -> None:
+        """Rename what was accepted over what is in use; a run that was killed may have left some.
+
+        Files go one by one, and no server starts with half of a pair: a boot ends here too.
+        """
+        taken = self.config.taken_tls
+        if not taken.exists():
+            return
+        try:
+            for name in FILES:
+                if (taken / name).exists():
+                    (taken / name).rename(self.config.tls / name)
+            sync_folder(self.config.tls)
+            shutil.rmtree(taken)
+        except OSError as error:
+            raise RefusedError(f"{taken} could not be taken into use: {error}. {NEXT}") from error
+
+    def _accept(self, staged: Path) -> list[str]:
+        """Check the staged files, and decide to use them; return which differ from those in use."""
         self._try_out(staged)
         changed = [name for name in FILES if not self._is_in_use(staged, name)]
         for name in FILES:
             self._prepare(staged / name)
         sync_folder(staged)
-        for name in FILES:
-            (staged / name).rename(self.config.tls / name)
-        sync_folder(self.config.tls)
+        # It waits for the lock that is held here, and finishes what a kill leaves.
+        run("systemctl", "restart", self.config.watch_unit)
+        staged.rename(self.config.taken_tls)
+        sync_folder(staged.parent)
         return changed
 
     def _is_in_use(self, staged: Path, name: str) -> bool:

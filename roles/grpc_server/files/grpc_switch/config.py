@@ -67,6 +67,11 @@ class Config:
         return self.root / "etc" / self.name / "tls.staged"
 
     @property
+    def taken_tls(self) -> Path:
+        """The folder of certificates that were found good and are being taken into use."""
+        return self.root / "etc" / self.name / "tls.taken"
+
+    @property
     def wanted_units(self) -> Path:
         """Where systemd keeps the links of enabled units."""
         return self.root / "etc/systemd/system/multi-user.target.wants"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import journal, mapping
-from .certificates import require_answer
+from .certificates import Certificates, require_answer
 from .install import Releases
 from .instances import Instances
 from .mapping import Record
@@ -126,6 +126,7 @@ class Switch:
             self.instances.enable(release)
         for release in (self.instances.enabled() | set(self._running())) - kept:
             self.instances.drain(release)
+        Certificates(self.config).finish()
 
     def watch(self) -> None:
         """Wait for the deadline of a provisional switch and undo it; return when there is none.
