@@ -35,18 +35,14 @@ class ActionModule(ActionBase):
         """Complete the entry and append it."""
         super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
-        now = datetime.now(UTC)
-        run = options["id"] or f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        run = options["id"] or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         entry = options["entry"] if options["id"] else {**options["entry"], **operator()}
-        line = {
-            "id": run,
-            "event": "end" if options["id"] else "begin",
-            "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            **entry,
-        }
-        if not self._task.check_mode:
+        line = line_of("end" if options["id"] else "begin", run, entry)
+        written = not self._task.check_mode
+        if written:
             append(Path(options["path"]), line)
-        return {"changed": False, "id": run, "entry": entry}
+        path = options["path"] if written else None
+        return {"changed": False, "id": run, "entry": entry, "path": path}
 
 
 def operator() -> dict[str, str | None]:
@@ -58,6 +54,12 @@ def operator() -> dict[str, str | None]:
     except OSError:
         commit = None
     return {"by": getpass.getuser(), "from": socket.gethostname(), "commit": commit}
+
+
+def line_of(event: str, run: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the journal's line for an event of a run."""
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {"id": run, "event": event, "at": at, **entry}
 
 
 def append(path: Path, line: dict[str, Any]) -> None:

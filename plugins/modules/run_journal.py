@@ -49,4 +49,8 @@ entry:
   description: What was added to the entry that was given, together with it.
   type: dict
   returned: always
+path:
+  description: The journal; null when nothing was written.
+  type: path
+  returned: always
 """
