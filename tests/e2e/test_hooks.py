@@ -135,6 +135,27 @@ def test_one_that_is_not_there_is_named_before_anything_is_changed(
     assert "The hook nowhere.yml is not a file on the control node" in run.output
 
 
+@pytest.mark.parametrize(
+    ("playbook", "options", "why"),
+    [
+        ("playbooks/provision.yml", ("-e", "stack_instance_type=t9.none"), "t9.none"),
+        ("teardown.yml", (), "the calendar says no"),
+    ],
+)
+def test_the_one_after_is_told_that_the_run_failed(
+    environment: Environment, hooks: Hooks, playbook: str, options: tuple[str, ...], why: str
+) -> None:
+    verb = Path(playbook).stem
+    before = {} if options else {f"hook_before_{verb}": str(hooks.failing)}
+    chosen = {f"hook_after_{verb}": str(hooks.noting), **before}
+    run = environment.playbook(playbook, *options, "-e", json.dumps(chosen), expect=2)
+    (told,) = hooks.taken()
+    assert (told["action"], told["stage"], told["outcome"]) == (verb, "after", "failed")
+    assert why in told["reason"]
+    assert len(told["hosts"]) == 1
+    assert told["reason"] in run.output
+
+
 def test_they_see_a_teardown(environment: Environment, hooks: Hooks) -> None:
     environment.playbook("teardown.yml", *hooks.on("teardown"))
     told = hooks.taken()
