@@ -6,6 +6,8 @@ from tests.chaos.scene import Fault, Scene
 
 MEBIBYTE = 1024 * 1024
 LARGEST = 4096 * MEBIBYTE
+# It has a view of its own of what is mounted, as of when it was started.
+LOOK_ANEW = "systemctl restart saudacao-guard"
 
 
 def disk_full(name: str, spare: dict[str, int]) -> Fault:
@@ -15,6 +17,7 @@ def disk_full(name: str, spare: dict[str, int]) -> Fault:
     def prepare(scene: Scene) -> None:
         for folder, room in folders.items():
             _use_small_disk(scene, folder, room)
+        scene.host.shell(LOOK_ANEW)
 
     def strike(scene: Scene) -> None:
         for folder in folders:
@@ -23,6 +26,7 @@ def disk_full(name: str, spare: dict[str, int]) -> Fault:
     def mend(scene: Scene) -> None:
         for folder in folders:
             _use_large_disk(scene, folder)
+        scene.host.shell(LOOK_ANEW)
 
     return Fault(name, strike, prepare, mend)
 
