@@ -11,6 +11,7 @@ from tests.grpc_server.conftest import Deployment
 from tests.grpc_server.host import Host, wait_for
 
 GREETING = "Olá, Leonardo!"
+FILES = ["ca.crt", "server.crt", "server.key"]
 # Where a switch is killed: what it calls at that moment is replaced by the kill.
 STAGES = {
     "while the new release starts": ("instances", "start"),
@@ -23,15 +24,21 @@ STAGES = {
 def _killed_switch(host: Host, release: str, module: str, function: str) -> None:
     """Run a switch that gets SIGKILL at the moment that it calls a function."""
     owner = "Instances" if module == "instances" else module
+    killer = f"{owner}.{function} = lambda *arguments: os.kill(os.getpid(), 9)"
+    _killed(host, killer, "switch", release, "--confirm-within", "3")
+
+
+def _killed(host: Host, killer: str, *arguments: str) -> None:
+    """Run grpc-switch after a statement that has it get SIGKILL somewhere."""
     source = f"""
-import os, sys
+import os, pathlib, sys
 sys.path.insert(0, '/usr/local/lib/grpc-switch')
 from grpc_switch import mapping
 from grpc_switch.instances import Instances
 from grpc_switch.__main__ import main
 os.environ['GRPC_SWITCH_INSIDE'] = '1'
-{owner}.{function} = lambda *arguments: os.kill(os.getpid(), 9)
-sys.exit(main(['switch', '{release}', '--confirm-within', '3']))
+{killer}
+sys.exit(main({list(arguments)}))
 """
     result = host.run(f"python3 - <<'END'\n{source}\nEND", check=False)
     assert result.returncode == 137, result
@@ -63,6 +70,23 @@ def test_a_reboot_in_a_killed_switch_brings_up_a_release_that_serves(
     wait_for(lambda: call_once(deployment.client) == GREETING, "the host greets again")
     wait_for(lambda: host.ask("status")["settled"], "the host is at rest")
     assert host.ask("status")["release"] == deployment.release
+
+
+def test_a_pair_of_certificates_that_a_kill_left_half_is_finished(deployment: Deployment) -> None:
+    host, tls = deployment.host, "/etc/saudacao/tls"
+    host.run(f"cp -a {tls} {tls}.staged")
+    killer = """
+rename = pathlib.Path.rename
+def rename_or_die(path, target):
+    if target.name == 'server.key':
+        os.kill(os.getpid(), 9)
+    return rename(path, target)
+pathlib.Path.rename = rename_or_die
+"""
+    _killed(host, killer, "certificates")
+    left = f"ls {tls}.taken || ls {tls}"
+    wait_for(lambda: host.run(left).stdout.split() == FILES, "the pair is whole again", 20)
+    assert call_once(deployment.client) == GREETING
 
 
 def test_a_reboot_before_the_confirmation_still_ends_in_the_old_release(

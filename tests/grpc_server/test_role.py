@@ -52,6 +52,25 @@ def test_changed_certificates_need_no_restart(deployment: Deployment) -> None:
     assert call_once(deployment.client) == "Olá, Leonardo!"
 
 
+def test_an_edited_release_is_named_while_it_runs_and_installed_anew_afterwards(
+    deployment: Deployment, second: str
+) -> None:
+    host, release = deployment.host, deployment.release
+    host.run(
+        f"echo '# edited' >> $(ls /opt/saudacao/releases/{release}/venv/lib/*/*/saudacao/names.py)"
+    )
+    output = deployment.play()
+    assert "saudacao/names.py: edited" in output
+    host.copy(deployment.archive)
+    refusal = host.refusal("install", f"/opt/saudacao/incoming/{release}.tar")
+    assert "still runs from its files" in refusal
+
+    deployment.use(second)
+    deployment.play()
+    assert host.ask("status")["release"] == release
+    assert host.ask("record", release)["edited"] == []
+
+
 def test_the_units_exposure_is_low(deployment: Deployment) -> None:
     unit = f"saudacao@{deployment.release}.service"
     report = deployment.host.run(f"systemd-analyze security --no-pager {unit}").stdout

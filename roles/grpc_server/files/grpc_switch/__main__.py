@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from . import config as configuration
 from . import journal
 from .certificates import Certificates
-from .install import Releases
 from .lease import Lease
 from .logs import LEVELS
 from .switching import Switch
@@ -58,8 +57,7 @@ def _run(config: Config, options: argparse.Namespace) -> Any:
         if options.run is not None:
             Lease(config).require(options.run)
         if options.verb == "install":
-            switch.reconcile()
-            return Releases(config).install(options.archive)
+            return switch.install(options.archive)
         if options.verb == "certificates":
             return Certificates(config).take()
         if options.verb == "switch":
@@ -136,7 +134,10 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument("id", metavar="ID")
         run.add_argument("--json", type=_json_object, required=True, metavar="OBJECT")
     verbs.add_parser("report", help="say all there is to know of this host")
-    verbs.add_parser("record", help="keep what was deployed, for report to compare with")
+    keep = verbs.add_parser("record", help="keep what was deployed, for report to compare with")
+    keep.add_argument(
+        "release", nargs="?", help="name its files that were edited", metavar="RELEASE"
+    )
     _add_logs(verbs.add_parser("logs", help="print the service's log as a JSON list"))
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")

@@ -23,7 +23,9 @@ def answer(config: Config, options: argparse.Namespace) -> Any:
         return logs(config, _wanted(options))
     if options.verb == "journal":
         return {"runs": journal.runs(config)}
-    return {"status": status, "report": report, "record": record}[options.verb](config)
+    if options.verb == "record":
+        return record(config, options.release)
+    return {"status": status, "report": report}[options.verb](config)
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:

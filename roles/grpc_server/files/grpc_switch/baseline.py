@@ -23,15 +23,19 @@ UNITS = ("@", "-guard", "-redirect", "-watch")
 SYSTEMD = ("etc/systemd/system", "etc/systemd/system.control", "run/systemd/system")
 
 
-def record(config: Config) -> dict[str, Any]:
-    """Keep checksums of the deployment's files and versions of its packages, to compare with."""
+def record(config: Config, release: str | None = None) -> dict[str, Any]:
+    """Keep checksums of the deployment's files and versions of its packages, to compare with.
+
+    The answer names the files of a release that were `edited` since it was installed.
+    """
     path = config.state / "deployed.json"
     files = _files(config)
     text = json.dumps({"files": files, "packages": packages()}, indent=2) + "\n"
     changed = not path.exists() or path.read_text() != text
     if changed:
         write_atomically(path, text)
-    return {"changed": changed, "files": len(files)}
+    found = edited(config, release) if release else None
+    return {"changed": changed, "files": len(files), "edited": found or []}
 
 
 def drift(config: Config, release: str | None) -> dict[str, Any]:
@@ -41,14 +45,26 @@ def drift(config: Config, release: str | None) -> dict[str, Any]:
     """
     path = config.state / "deployed.json"
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    edited = _edited(config, release) if release else []
-    answer: dict[str, Any] = {"recorded": bool(before), "manifest": edited is not None}
-    answer["edited"] = edited or []
+    found = edited(config, release) if release else []
+    answer: dict[str, Any] = {"recorded": bool(before), "manifest": found is not None}
+    answer["edited"] = found or []
     answer["files"] = _overrides(config)
     if before:
         answer["files"].update(_differences(before["files"], _files(config)))
         answer["packages"] = _differences(before["packages"], packages())
     return answer
+
+
+def edited(config: Config, release: str) -> list[str] | None:
+    """Return the release's files that differ from its manifest; None without a manifest."""
+    folder = config.folder(release)
+    try:
+        lines = (folder / MANIFEST).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    before = {name: value for value, _, name in (line.partition("  ") for line in lines)}
+    differing = _differences(before, checksums(folder))
+    return [f"{folder / name}: {how}" for name, how in sorted(differing.items())]
 
 
 def write_manifest(folder: Path, description: str) -> None:
@@ -82,18 +98,6 @@ def packages() -> dict[str, str]:
         if name in found and version:
             found[name] = version
     return found
-
-
-def _edited(config: Config, release: str) -> list[str] | None:
-    """Return the release's files that differ from its manifest; None without a manifest."""
-    folder = config.folder(release)
-    try:
-        lines = (folder / MANIFEST).read_text().splitlines()
-    except FileNotFoundError:
-        return None
-    before = {name: value for value, _, name in (line.partition("  ") for line in lines)}
-    differing = _differences(before, checksums(folder))
-    return [f"{folder / name}: {how}" for name, how in sorted(differing.items())]
 
 
 def _differences(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:

@@ -57,11 +57,12 @@ class Releases:
         description = json.loads((self.config.folder(release) / DESCRIPTION).read_text())
         return dict(description.get("settings", {}))
 
-    def install(self, path: Path) -> dict[str, Any]:
-        """Install an archive; one that is installed already changes nothing.
+    def install(self, path: Path, running: Collection[str] = ()) -> dict[str, Any]:
+        """Install an archive; one that is installed already, and as it was, changes nothing.
 
         An archive in the incoming folder is removed afterwards, so another run may have taken it
-        and installed the release. RefusedError leaves no trace of the release.
+        and installed the release. RefusedError leaves no trace of the release, unless it is
+        `running`: then its files stay, edited as they are.
         """
         if not path.exists() and (self.config.folder(path.stem) / DESCRIPTION).exists():
             return {"changed": False, "release": path.stem}
@@ -69,6 +70,7 @@ class Releases:
 
         description = archive.describe(self.config, path)
         folder = self.config.folder(description["id"])
+        self._drop_edited(folder.name, running)
         changed = not (folder / DESCRIPTION).exists()
         if changed:
             self.remove_unfinished()
@@ -81,6 +83,19 @@ class Releases:
         if path.resolve().parent == self.config.incoming.resolve():
             path.unlink()
         return {"changed": changed, "release": folder.name}
+
+    def _drop_edited(self, release: str, running: Collection[str]) -> None:
+        """Make a release whose files were edited an unfinished one."""
+        from .baseline import edited
+
+        complete = (self.config.folder(release) / DESCRIPTION).exists()
+        found = edited(self.config, release) if complete else None
+        if found and release in running:
+            raise RefusedError(
+                f"{found[0]}. The release still runs from its files: install it when it has ended"
+            )
+        if found:
+            (self.config.folder(release) / DESCRIPTION).unlink()
 
     def remove_unfinished(self) -> None:
         """Remove what interrupted installations left."""

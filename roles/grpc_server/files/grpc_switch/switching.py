@@ -20,6 +20,8 @@ from .mapping import Record
 from .system import RefusedError, locked, run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .config import Config
 
 FOREVER = float("inf")
@@ -35,6 +37,11 @@ class Switch:
     def instances(self) -> Instances:
         """The host's running releases."""
         return Instances(self.config)
+
+    def install(self, archive: Path) -> dict[str, Any]:
+        """Install a release from its archive, after what an interrupted run left is in order."""
+        self.reconcile()
+        return Releases(self.config).install(archive, self._running())
 
     def switch(self, release: str, within: float, by_run: str | None = None) -> dict[str, Any]:
         """Send new connections to a release, provisionally: `confirm` within seconds, or undone.
