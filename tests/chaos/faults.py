@@ -14,10 +14,11 @@ from tests.chaos.scene import Fault, Scene
 from tests.e2e.environment import BIN
 
 CUT_SECONDS = 30
+# As on the wire: before the host sees what comes, and after it has translated what leaves.
 CUT = """
 table inet chaos {{
   chain comes {{ type filter hook prerouting priority -350; tcp dport {{ {ports} }} drop; }}
-  chain leaves {{ type filter hook output priority -350; tcp sport {{ {ports} }} drop; }}
+  chain leaves {{ type filter hook postrouting priority 350; tcp sport {{ {ports} }} drop; }}
 }}
 """
 SSH, SERVICE = 22, 50051

@@ -80,7 +80,7 @@ ROWS = (
     Row(faults.SSH_CUT, "while installing", OLD),
     Row(faults.SSH_CUT, "while the old one drains", NEW),
     Row(faults.CLIENT_CUT, "during the proof", OLD, 40, CUT),
-    Row(faults.HOST_CUT, "while installing", OLD, 40, CUT),
+    Row(faults.HOST_CUT, "while installing", NEW, 40, CUT),
     Row(faults.HOST_CUT, "during the proof", OLD, 40, CUT),
     Row(faults.OPT_FULL, "while installing", OLD),
     Row(faults.OPT_FULL, "during the proof", NEW),
