@@ -43,7 +43,7 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
 	@pytest --verbose --numprocesses 2 --dist loadfile --durations 10
 
-chaos: system $(VENV)/installed  ## Strike deployments with a fault at each stage, for half an hour (needs root)
+chaos: system $(VENV)/installed  ## Strike deployments with a fault at each stage, for an hour (needs root)
 	@pytest tests/chaos --chaos --verbose
 
 lint: $(VENV)/installed  ## Run the linters and type checks only
