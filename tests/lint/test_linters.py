@@ -24,7 +24,7 @@ LINTERS = {
     ],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict", "--nocolor"],
-    "cfn-lint": ["cfn-lint", "cloudformation/*.yaml"],
+    "cfn-lint": ["cfn-lint", "cloudformation/*.yaml", "tests/localcloud/*.yaml"],
     "buf": ["buf", "lint", "proto"],
 }
 

@@ -116,7 +116,7 @@ def _files(config: Config) -> dict[str, str]:
     paths = [system / f"{config.name}{unit}.service" for unit in UNITS]
     paths += [system / "nftables.service", config.root / "etc/grpc-switch.json"]
     paths += [program / "sbin/grpc-switch", *program.glob("lib/grpc-switch/grpc_switch/*.py")]
-    links = config.wanted_units.glob(f"{config.name}-*.service")
+    links = [config.wanted_units / f"{config.name}{unit}.service" for unit in UNITS]
     return {str(path): _state(path) for path in sorted([*paths, *links]) if _exists(path)}
 
 
