@@ -49,7 +49,9 @@ class Deployment:
         """The client's configuration."""
         return self.folder / "client.toml"
 
-    def play(self, *options: str, expect: int = 0, **variables: Any) -> str:
+    def play(
+        self, *options: str, expect: int = 0, playbook: str = "deploy.yml", **variables: Any
+    ) -> str:
         """Deploy with ansible-playbook, which must end with `expect`; return what it printed."""
         environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml"}
         command = [str(Path(sys.executable).with_name("ansible-playbook")), *options]
@@ -57,7 +59,7 @@ class Deployment:
         command += [
             "--extra-vars",
             json.dumps(variables),
-            str(Path(__file__).parent / "deploy.yml"),
+            str(Path(__file__).parent / playbook),
         ]
         result = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

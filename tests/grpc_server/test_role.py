@@ -10,7 +10,7 @@ from tests.grpc_server.conftest import Checked, Deployment
 HIGHEST_EXPOSURE = 1.2
 
 
-def _changed(output: str, host: str) -> int:
+def changed(output: str, host: str) -> int:
     found = re.search(rf"{host}\s*: ok=\d+\s+changed=(\d+)", output)
     assert found, output
     return int(found[1])
@@ -19,7 +19,7 @@ def _changed(output: str, host: str) -> int:
 def test_a_check_of_a_fresh_host_announces_changes_and_makes_none(
     checked: Checked, fresh: Deployment
 ) -> None:
-    assert _changed(checked.output, fresh.host.instance) > 0
+    assert changed(checked.output, fresh.host.instance) > 0
     assert checked.traces == ""
 
 
@@ -28,18 +28,18 @@ def test_the_deployed_service_greets(deployed: Deployment) -> None:
 
 
 def test_a_second_run_changes_nothing(deployment: Deployment) -> None:
-    assert _changed(deployment.play(), deployment.host.instance) == 0
+    assert changed(deployment.play(), deployment.host.instance) == 0
 
 
 def test_a_check_of_a_deployed_host_changes_nothing(deployment: Deployment) -> None:
-    assert _changed(deployment.play("--check", "--diff"), deployment.host.instance) == 0
+    assert changed(deployment.play("--check", "--diff"), deployment.host.instance) == 0
 
 
 def test_a_changed_unit_leaves_the_running_release_alone(deployment: Deployment) -> None:
     pid = f"systemctl show saudacao@{deployment.release} --property=MainPID"
     before = deployment.host.run(pid).stdout
     output = deployment.play(grpc_server_memory_max="50%")
-    assert _changed(output, deployment.host.instance) > 0
+    assert changed(output, deployment.host.instance) > 0
     assert deployment.host.run(pid).stdout == before
 
 

@@ -85,6 +85,8 @@ def main(
     from saudacao.progress import Progress
     from saudacao.tally import Tally
 
+    # What a probe counts must not be hidden from it.
+    plan["robust"] = not probing
     if not probing:
         plan["count"] = len(names)
     quiet = probing or as_json

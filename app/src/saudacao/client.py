@@ -2,18 +2,20 @@
 
 import saudacao.client as client
 config = client.load()                   # .deploy/local/client.toml, or $SAUDACAO_CLIENT_CONFIG
-with client.connect(config) as channel:
+with client.connect(config, robust=True) as channel:
     YourServiceStub(channel).YourMethod(request, timeout=client.DEADLINE)
 """
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES, Options, keepalive
+from saudacao.robustness import Robustness
 
 __all__ = [
     "DEADLINE",
@@ -46,6 +48,7 @@ class Config:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    robustness: Robustness = field(default_factory=Robustness)
 
 
 def default_path() -> Path:
@@ -70,7 +73,7 @@ def load(path: Path | None = None) -> Config:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     endpoint, server_name = (_text(values, key, path) for key in TEXTS)
     ca, certificate, key = (path.parent / _text(values, key, path) for key in FILES)
-    return Config(endpoint, server_name, ca, certificate, key)
+    return Config(endpoint, server_name, ca, certificate, key, _robustness(values, path))
 
 
 def read_credentials(config: Config) -> grpc.ChannelCredentials | None:
@@ -88,16 +91,18 @@ def connect(
     config: Config,
     *,
     own_connection: bool = False,
+    robust: bool = False,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> grpc.Channel:
     """Return a channel with the keepalive and limits of this project's servers.
 
     Channels of one process share connections to the same place; `own_connection` has one made
-    for this channel alone. Without `credentials` the files are read; raises ConfigError when one
+    for this channel alone. `robust` does what the configuration's robustness says; without it a
+    failure is a failure. Without `credentials` the files are read; raises ConfigError when one
     cannot be.
     """
     options: Options = [
-        *keepalive(),
+        *(config.robustness.options() if robust else keepalive()),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.use_local_subchannel_pool", int(own_connection)),
     ]
@@ -134,6 +139,22 @@ def _advice(code: grpc.StatusCode, details: str, config: Config) -> str:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return "send less or fewer at a time, or give the server more workers"
     return "check the server's log"
+
+
+def _robustness(values: dict[str, Any], path: Path) -> Robustness:
+    names = {option.name for option in fields(Robustness)}
+    chosen = {name: value for name, value in values.items() if name in names}
+    for name, value in chosen.items():
+        wanted = type(getattr(Robustness, name))
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise ConfigError(
+                f"{name}={value!r} in {path} is refused: it must be "
+                f"{'true or false' if wanted is bool else 'a number'}"
+            )
+    try:
+        return Robustness(**chosen)
+    except ValueError as error:
+        raise ConfigError(f"{error}; it is in {path}") from None
 
 
 def _text(values: dict[str, object], key: str, path: Path) -> str:

@@ -15,10 +15,13 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 Options = list[tuple[str, int | str]]
 
 
-def keepalive() -> Options:
+def keepalive(seconds: int = KEEPALIVE_TIME) -> Options:
     """Return the channel options that server and client share."""
     return [
-        ("grpc.keepalive_time_ms", KEEPALIVE_TIME * 1000),
+        ("grpc.keepalive_time_ms", seconds * 1000),
+        # The one is for data that nobody acknowledges; the other for a ping, which gRPC else gives
+        # a minute.
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT * 1000),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]

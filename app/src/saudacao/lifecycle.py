@@ -60,7 +60,7 @@ class Lifecycle:
         limit = settings.max_connection_age * 1.1 + settings.max_connection_age_grace + DRAIN_MARGIN
         self._deadline = time.monotonic() + limit
         self._quiet = 0
-        self._parts.health.announce(serving=False)
+        self._parts.health.leave()
         self._parts.log.info("drain", connections=sockets.count(self._port), limit_s=limit)
         # No STOPPING=1: systemd would send no SIGTERM any more, and a reboot would wait for us.
         notify(self._status("draining"))

@@ -19,6 +19,10 @@ from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 CALLS_A_CONNECTION = 5
 
 
+# Seconds after which a call's turn has been missed, as when every call waits for its deadline.
+MISSED = 5.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """How to call: the first of `count` and `duration` (seconds) to be reached ends it.
@@ -26,6 +30,8 @@ class Plan:
     `rate` is in calls per second over all threads (None: as fast as replies come), `timeout` in
     seconds for each call. `fresh` makes a connection for each call, else each thread keeps one;
     `mixed` has every second thread make one for every few calls. `stop_on_failure` ends it too.
+    With neither `count` nor `duration` only stop() ends it, and turns that were missed are not
+    made up for. `robust` has the client do what it can before a call counts as failed.
     """
 
     count: int | None
@@ -36,6 +42,13 @@ class Plan:
     timeout: float = 10.0
     mixed: bool = False
     stop_on_failure: bool = False
+    robust: bool = False
+    calls_a_connection: int = CALLS_A_CONNECTION
+
+    @property
+    def endless(self) -> bool:
+        """Whether nothing but stop() ends it."""
+        return self.count is None and self.duration is None
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ class Probe:
 
     def _work(self, fresh: bool) -> None:
         turns = iter(self._choose, None)
-        again = (CALLS_A_CONNECTION - 1 if self._plan.mixed else 0) if fresh else None
+        again = (self._plan.calls_a_connection - 1 if self._plan.mixed else 0) if fresh else None
         for turn in turns:
             with self._connect() as channel:
                 self._call(channel, *turn, fresh=fresh)
@@ -119,7 +132,12 @@ class Probe:
                     self._call(channel, *next_turn, fresh=False)
 
     def _connect(self) -> grpc.Channel:
-        return connect(self._config, own_connection=True, credentials=self._credentials)
+        return connect(
+            self._config,
+            own_connection=True,
+            robust=self._plan.robust,
+            credentials=self._credentials,
+        )
 
     def _choose(self) -> tuple[int, str] | None:
         """Take the next number and name, when their time has come; None at the plan's end."""
@@ -128,7 +146,9 @@ class Probe:
             if self._plan.count is not None and number >= self._plan.count:
                 return None
             name = next(self._names)
-        due = self._started + self._offset(number)
+            due = self._started + self._offset(number)
+            if self._plan.endless and (late := time.monotonic() - due) > MISSED:
+                self._started += late
         end = self._started + self._plan.duration if self._plan.duration else None
         if end is not None and max(due, time.monotonic()) >= end:
             return None

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES
 from saudacao.errors import StartError
@@ -15,13 +14,13 @@ from saudacao.variables import DEFAULT_SERVICE, PREFIX, READINESS_PORT
 BAD_SETTING = 2
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """One release's settings; the names in the environment are these with SERVER_ in front.
 
     The one exception is READINESS_PORT.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     port: int = Field(default=50051, ge=0, le=65535, description="TCP port; 0 takes any free one.")
     release: str = Field(
@@ -58,7 +57,6 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         le=65535,
-        validation_alias=READINESS_PORT,
         description="TCP port of HTTP GET /ready; 0 takes any free one. Without it, none.",
     )
     max_stall: float = Field(
@@ -86,9 +84,11 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """Read the environment; raises StartError (exit code 2) naming each bad key and its value."""
-    _refuse_unknown_keys()
+    known = {_key(name): name for name in Settings.model_fields}
+    _refuse_unknown_keys(set(known))
+    given = {name: os.environ[key] for key, name in known.items() if key in os.environ}
     try:
-        return Settings()
+        return Settings.model_validate(given)
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors()]
         raise StartError("; ".join(problems), BAD_SETTING) from None
@@ -98,14 +98,15 @@ def _describe(problem: ErrorDetails) -> str:
     reason = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
         return reason
-    name = str(problem["loc"][0]).upper()
-    key = name if name == READINESS_PORT else PREFIX + name
-    return f"{key}={problem['input']!r} is refused: {reason}"
+    return f"{_key(str(problem['loc'][0]))}={problem['input']!r} is refused: {reason}"
 
 
-def _refuse_unknown_keys() -> None:
-    fields = Settings.model_fields.items()
-    known = {PREFIX + name.upper() for name, field in fields if not field.validation_alias}
+def _key(name: str) -> str:
+    """Return a setting's name in the environment."""
+    return READINESS_PORT if name == "readiness_port" else PREFIX + name.upper()
+
+
+def _refuse_unknown_keys(known: set[str]) -> None:
     for key in sorted(os.environ):
         if key.startswith(PREFIX) and key not in known:
             import difflib  # for this message only: a start without it is quicker

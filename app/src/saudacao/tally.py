@@ -42,7 +42,7 @@ class Tally:
             self.failed += call.failure is not None
             self.wrong += call.wrong
             if self._first_failure is None and call.problem:
-                self._first_failure = _describe(call)
+                self._first_failure = describe(call)
 
     @property
     def good(self) -> bool:
@@ -66,7 +66,7 @@ class Tally:
                 "by_status": dict(self._statuses),
                 "releases": {release: self._count(release) for release in releases},
                 "by_release": {release: self._kinds(release) for release in releases},
-                "latency_ms": _percentiles(latencies, *RANKS) if latencies else None,
+                "latency_ms": percentiles(latencies, *RANKS) if latencies else None,
                 "seconds": round(seconds, 3),
                 "interrupted": interrupted,
                 "request_ids": self._ids,
@@ -81,19 +81,20 @@ class Tally:
             kind: sorted(self._seconds.get((release, fresh), ())) for kind, fresh in KINDS.items()
         }
         return {
-            kind: {"calls": len(ordered), **_percentiles(ordered, "p50", "p99")}
+            kind: {"calls": len(ordered), **percentiles(ordered, "p50", "p99")}
             for kind, ordered in found.items()
             if ordered
         }
 
 
-def _percentiles(ordered: list[float], *names: str) -> dict[str, float]:
+def percentiles(ordered: list[float], *names: str) -> dict[str, float]:
     """Return percentiles in milliseconds of a sorted list that is not empty."""
     last = len(ordered) - 1
     return {name: round(ordered[round(RANKS[name] * last)] * 1000, 3) for name in names}
 
 
-def _describe(call: Call) -> dict[str, str | None]:
+def describe(call: Call) -> dict[str, str | None]:
+    """Return a call that went wrong as a JSON object."""
     began = datetime.fromtimestamp(call.began, UTC).isoformat(timespec="milliseconds")
     return {
         "request_id": call.request_id,

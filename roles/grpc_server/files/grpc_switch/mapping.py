@@ -91,11 +91,10 @@ def read(config: Config) -> Record:
 
 def write(config: Config, record: Record) -> None:
     """Replace the map file by rules that nft accepts; nothing is loaded."""
-    write_atomically(
-        config.map_file,
-        render(config, record),
-        validate=lambda fresh: run("nft", "--check", "--file", fresh),
-    )
+    text = render(config, record)
+    accepted = config.map_file.exists() and _rules(config.map_file.read_text()) == _rules(text)
+    check = None if accepted else lambda fresh: run("nft", "--check", "--file", fresh)
+    write_atomically(config.map_file, text, validate=check)
 
 
 def load(config: Config) -> None:
@@ -118,6 +117,11 @@ def written(config: Config) -> dict[int, int]:
 def is_loaded(config: Config) -> bool:
     """Whether the kernel's map is the file's."""
     return not config.map_file.exists() or loaded(config) == written(config)
+
+
+def _rules(text: str) -> str:
+    """Return a map file's text without its record."""
+    return text.partition("\n")[2]
 
 
 def _pairs(text: str) -> dict[int, int]:
