@@ -21,7 +21,7 @@ _STAYING = {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
 # What a host says of its own configuration, by cloudformation/fleet.yaml and its bundle.
 _SAID = re.compile(r"configure \d\d:\d\d:\d\d\.\d{3} (.*)")
 _GAVE_UP = "FAILED: "
-# A host that failed tries again when another release is named; until it has seen that, it is no failure.
+# A host that failed tries again when another release is named, and needs a moment to see that.
 _BELIEVED_AFTER = 30.0
 _CONSOLE_LINES = 20
 
@@ -52,9 +52,7 @@ class Member:
 class Fleet:
     """One group, and the balancer's targets in it when a target group is given."""
 
-    def __init__(
-        self, cloud: Cloud, group: str, targets: str, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, cloud: Cloud, group: str, targets: str, say: Callable[[str], None]) -> None:
         self._cloud = cloud
         self._group = group
         self._targets = targets

@@ -28,8 +28,9 @@ def check_unchanged(name: str, current: str, wanted: str) -> None:
     """Raise StackError when a deployment would become another kind of deployment."""
     if current and current != wanted:
         raise StackError(
-            f"The deployment {name} is {_CALLED.get(current, current)}, and topology: {wanted} asks "
-            f"for {_CALLED.get(wanted, wanted)}: nothing was changed. One cannot become the other: "
+            f"The deployment {name} is {_CALLED.get(current, current)}, and topology: {wanted} "
+            f"asks for {_CALLED.get(wanted, wanted)}: nothing was changed. One cannot become the "
+            "other: "
             "its hosts, its address and its firewall would be removed under those who call it. "
             f"Set topology: {current} again. For {_CALLED.get(wanted, wanted)}, copy the inventory "
             "folder, set topology and another deployment there, deploy it, move the clients over, "
@@ -47,7 +48,7 @@ def check_identity(arn: str) -> None:
 
 
 def network(cloud: Cloud, subnet_ids: Sequence[str]) -> dict[str, str]:
-    """Return the template's parameters for a fleet's network; raise StackError if it does not fit."""
+    """Return the template's parameters for a fleet's network, or raise StackError."""
     if not subnet_ids:
         _check_zones(cloud)
         return {"VpcId": "", "FirstSubnetId": "", "SecondSubnetId": ""}
