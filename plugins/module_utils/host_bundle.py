@@ -79,7 +79,7 @@ class Bundle:
     @property
     def key(self) -> str:
         """Name the content before it is built: the same key means the same bundle."""
-        digest = hashlib.sha256(f"{self.architecture} {self.python}\n{self._lock()}".encode())
+        digest = hashlib.sha256(f"{self.architecture} {self.python}\n{self.locked()}".encode())
         for path, (content, mode) in sorted(self.contents().items()):
             digest.update(f"{path} {mode} {hashlib.sha256(content).hexdigest()}\n".encode())
         return digest.hexdigest()[:16]
@@ -100,7 +100,7 @@ class Bundle:
             old.unlink()
         return path
 
-    def _lock(self) -> str:
+    def locked(self) -> str:
         """Return the lock's entries of the packages."""
         entries = re.split(r"^(?=[A-Za-z0-9])", self.requirements.read_text(), flags=re.MULTILINE)
         return "".join(entry for entry in entries if entry.split("==")[0] in _PACKAGES)
@@ -115,7 +115,7 @@ class Bundle:
         environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
         result = subprocess.run(
             command,
-            input=self._lock(),
+            input=self.locked(),
             env=environment,
             capture_output=True,
             text=True,
