@@ -26,22 +26,21 @@ class ActionModule(AwsAction):
         bucket = ReleaseBucket(
             cloud, options["bucket"], deployment, check=self.is_check, say=self.say
         )
-        offer = Offer(
-            options["release"],
-            Path(options["archive"]),
-            Path(options["bundle"]),
-            {name: Path(path) for name, path in options["parameters"].items()},
-        )
         current = bucket.current()
-        bucket.put_parameters(offer.parameters)
-        if self.is_check and not (offer.archive.exists() and offer.bundle.exists()):
-            bucket.changes.append(f"release {offer.release}")
-        else:
-            named = offer.named()
-            bucket.put_objects(offer, named)
+        bucket.put_parameters({name: Path(path) for name, path in options["parameters"].items()})
+        release: str = options["release"]
+        archive, bundle = (Path(options[name] or "") for name in ("archive", "bundle"))
+        if release and archive.is_file() and bundle.is_file():
+            named = Offer(release, archive, bundle).named()
+            bucket.put_objects(Offer(release, archive, bundle), named)
             if not current or options["proven"]:
                 bucket.name(named)
             bucket.remove_old(options["keep"], current, named)
+        elif release and options["archive"]:
+            # In check mode they are not built.
+            bucket.changes.append(f"release {release}")
+        elif release:
+            bucket.name(bucket.kept(release))
         difference = "".join(f"  publish {change}\n" for change in bucket.changes)
         return {
             "changed": bool(bucket.changes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from plugins.module_utils.aws_cloud import code_of
+from plugins.module_utils.aws_cloud import StackError, code_of
 from plugins.module_utils.host_bundle import sha256
 
 if TYPE_CHECKING:
@@ -32,14 +32,12 @@ class Offer:
         release: Id of the release.
         archive: The release's archive.
         bundle: What a host configures itself with.
-        parameters: Files whose content goes into the parameter store, by their names there.
 
     """
 
     release: str
     archive: Path
     bundle: Path
-    parameters: Mapping[str, Path]
 
     def named(self) -> dict[str, str]:
         """Return what `current.json` says of it."""
@@ -76,6 +74,21 @@ class ReleaseBucket:
             return {}
         found: dict[str, Any] = json.loads(answer["Body"].read())
         return found
+
+    def kept(self, release: str) -> dict[str, str]:
+        """Return how `current.json` would name a release that the bucket has.
+
+        What hosts configure themselves with stays as it is named now.
+        """
+        archive, current = f"releases/{release}.tar", self.current()
+        digest = self._digest(archive)
+        if not digest or not current:
+            raise StackError(
+                f"The bucket {self._bucket} has no release {release}: new hosts could not take it. "
+                f"Those it has: aws s3 ls s3://{self._bucket}/releases/"
+            )
+        bundle = {key: str(current[key]) for key in ("bundle", "bundle_sha256")}
+        return {"release": release, "archive": archive, "archive_sha256": digest, **bundle}
 
     def put_parameters(self, parameters: Mapping[str, Path]) -> None:
         """Bring the parameters up to date; what they hold is never shown."""

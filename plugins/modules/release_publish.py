@@ -16,17 +16,17 @@ options:
     type: str
     required: true
   release:
-    description: Id of the release.
+    description: Id of the release; without it only parameters are published.
     type: str
-    required: true
+    default: ''
   archive:
-    description: The release's archive.
+    description: The release's archive; without it, the release is one that the bucket has.
     type: path
-    required: true
   bundle:
-    description: What a host configures itself with, as M(host_bundle) makes it.
+    description:
+      - What a host configures itself with, as M(host_bundle) makes it. Without it, what
+        C(current.json) names stays.
     type: path
-    required: true
   parameters:
     description: Paths of files, by the names of the parameters that get their content.
     type: dict
@@ -47,6 +47,12 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Let new hosts take a release that the bucket has
+  release_publish:
+    bucket: "{{ stack.ReleaseBucket }}"
+    release: 0.1.0-0123456789ab
+    proven: true
+
 - name: Publish the release
   release_publish:
     bucket: "{{ stack.ReleaseBucket }}"

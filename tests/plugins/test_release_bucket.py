@@ -11,7 +11,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY
 
-from plugins.module_utils.aws_cloud import Cloud
+from plugins.module_utils.aws_cloud import Cloud, StackError
 from plugins.module_utils.host_bundle import sha256
 from plugins.module_utils.release_bucket import CURRENT, Offer, ReleaseBucket
 from tests.plugins.stubs import WHEN, answers, new_cloud
@@ -19,11 +19,9 @@ from tests.plugins.stubs import WHEN, answers, new_cloud
 
 @pytest.fixture
 def offer(tmp_path: Path) -> Offer:
-    for name in ("archive", "bundle", "key"):
+    for name in ("archive", "bundle"):
         (tmp_path / name).write_text(f"the {name}")
-    return Offer(
-        "1.0-abc", tmp_path / "archive", tmp_path / "bundle", {"/demo/tls/key": tmp_path / "key"}
-    )
+    return Offer("1.0-abc", tmp_path / "archive", tmp_path / "bundle")
 
 
 def new_bucket(cloud: Cloud, said: list[str], *, check: bool = False) -> ReleaseBucket:
@@ -77,13 +75,14 @@ def test_check_mode_tells_and_writes_nothing(offer: Offer) -> None:
 
 
 def test_a_parameter_is_written_when_it_differs_and_its_content_is_never_said(
-    offer: Offer,
+    tmp_path: Path,
 ) -> None:
     cloud, said = new_cloud(), list[str]()
+    (tmp_path / "key").write_text("the key")
     for value, puts in (("the key", 0), ("another", 1)):
         held = {"Parameters": [{"Name": "/demo/tls/key", "Value": value}]}
         with answers(cloud.ssm, ("get_parameters", held), *[("put_parameter", {})] * puts):
-            new_bucket(cloud, said).put_parameters(offer.parameters)
+            new_bucket(cloud, said).put_parameters({"/demo/tls/key": tmp_path / "key"})
     assert said == ["Publishing parameter /demo/tls/key"]
 
 
@@ -129,3 +128,25 @@ def test_emptying_takes_every_version() -> None:
             },
         )
         assert new_bucket(cloud, []).empty() == ["a", "b"]
+
+
+def test_a_release_that_the_bucket_has_is_named_with_the_present_bundle() -> None:
+    cloud = new_cloud()
+    current = {"release": "2", "bundle": "configure/b.tar.gz", "bundle_sha256": "bb"}
+    with answers(cloud.s3, holding(current), head("aa")):
+        assert new_bucket(cloud, []).kept("1") == {
+            "release": "1",
+            "archive": "releases/1.tar",
+            "archive_sha256": "aa",
+            "bundle": "configure/b.tar.gz",
+            "bundle_sha256": "bb",
+        }
+
+
+def test_a_release_that_the_bucket_has_not_is_refused() -> None:
+    cloud = new_cloud()
+    with (
+        answers(cloud.s3, holding({"release": "2"}), ("head_object", "404")),
+        pytest.raises(StackError, match="has no release 1"),
+    ):
+        new_bucket(cloud, []).kept("1")
