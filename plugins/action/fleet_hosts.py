@@ -24,14 +24,13 @@ class ActionModule(AwsAction):
         """Look, or wait for what is asked for."""
         fleet = Fleet(cloud, options["group"], options["targets"], self.say)
         timeout: int = options["timeout"]
-        if self.is_check or timeout == 0:
-            _, members = fleet.members()
-        elif options["targets"]:
-            members = fleet.ready(timeout)
-        else:
-            members = fleet.launched(timeout)
+        if not self.is_check and timeout > 0:
+            wait = fleet.ready if options["targets"] else fleet.launched
+            wait(timeout)
+        wanted, members = fleet.members()
         return {
             "changed": False,
             "instances": [member.instance for member in members],
-            "ready": [member.instance for member in members if member.is_ready],
+            "wanted": wanted,
+            "hosts": fleet.described(members),
         }

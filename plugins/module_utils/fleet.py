@@ -82,6 +82,20 @@ class Fleet:
         ]
         return group["DesiredCapacity"], sorted(members, key=lambda member: member.instance)
 
+    def described(self, members: list[Member]) -> list[dict[str, object]]:
+        """Say of each host how far it is; of one that takes no calls, the end of its console."""
+        return [
+            {
+                "instance": member.instance,
+                "state": member.state,
+                "health": member.health,
+                "ready": member.is_ready,
+                "said": "" if member.is_ready else self._progress(member),
+                "console": [] if member.is_ready else self._last_lines(member.instance),
+            }
+            for member in members
+        ]
+
     def launched(self, timeout: float) -> list[Member]:
         """Wait until as many hosts as are wanted are there; return them."""
         for _ in pauses(timeout):
@@ -150,8 +164,10 @@ class Fleet:
                 )
 
     def _console(self, instance: str) -> str:
-        lines = self._output(instance).splitlines()[-_CONSOLE_LINES:]
-        return "\n".join([f"The end of the console of {instance}:", *map(visible, lines)])
+        return "\n".join([f"The end of the console of {instance}:", *self._last_lines(instance)])
+
+    def _last_lines(self, instance: str) -> list[str]:
+        return [visible(line) for line in self._output(instance).splitlines()[-_CONSOLE_LINES:]]
 
     def _output(self, instance: str) -> str:
         try:

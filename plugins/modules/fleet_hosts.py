@@ -43,9 +43,16 @@ instances:
   returned: always
   type: list
   elements: str
-ready:
-  description: Ids of those that take calls, when O(targets) is given.
+wanted:
+  description: How many hosts the group wants.
+  returned: always
+  type: int
+hosts:
+  description:
+    - Each host's C(instance), its C(state) in the group, its C(health) in the balancer, and whether
+      it is C(ready), which means that it takes calls. Of one that is not, what it C(said) last of
+      its own configuration, and the last lines of its C(console).
   returned: always
   type: list
-  elements: str
+  elements: dict
 """
