@@ -5,15 +5,9 @@ root=$1
 chroot "$root" useradd --create-home --shell /bin/bash --comment "EC2 Default User" ec2-user
 install -m 0644 "$(dirname "$0")/cloud.cfg" "$root/etc/cloud/cloud.cfg.d/99-localcloud.cfg"
 install -m 0755 "$(dirname "$0")/aws" "$root/usr/local/bin/aws"
-# Of the AWS command line, what hosts ask for stays: most of it is other services and examples.
-aws=$root/usr/lib/python3/dist-packages/awscli
-rm -rf "$aws/examples" "$aws/data/ac.index"
-for service in "$aws"/botocore/data/*/; do
-    case $(basename "$service") in
-        autoscaling | cloudwatch | ec2 | elbv2 | logs | s3 | ssm | sts) ;;
-        *) rm -rf "$service" ;;
-    esac
-done
+# Nobody reads the AWS command line's examples here, nor completes its words.
+rm -rf "$root/usr/lib/python3/dist-packages/awscli/examples" \
+    "$root/usr/lib/python3/dist-packages/awscli/data/ac.index"
 # Each instance makes its own identity.
 rm -f "$root"/etc/ssh/ssh_host_*
 : > "$root/etc/machine-id"

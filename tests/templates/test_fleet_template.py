@@ -86,7 +86,7 @@ def test_servers_and_client_read_only_their_own_keys(template: dict[str, Any]) -
         readable = {
             resource["Sub"].split("${Deployment}/")[1]
             for statement in statements(template, role)
-            if statement["Action"] == "ssm:GetParameters"
+            if statement["Action"] == "ssm:GetParameter"
             for resource in statement["Resource"]
         }
         assert readable == names
