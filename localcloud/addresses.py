@@ -33,11 +33,16 @@ class Addresses:
         self._settings = settings
         self._emulator = emulator
         self._ec2 = emulator.ec2
+        self._balancers = emulator.alb._lbs
         self.lock = threading.RLock()
 
     def _living(self) -> list[Record]:
         records = self._ec2._instances.all_values()
         return [record for record in records if state(record) != "terminated"]
+
+    def _of_balancers(self, which: str) -> set[str]:
+        records = self._balancers.all_values()
+        return {node[which] for record in records for node in record["_nodes"]}
 
     def private(self, subnet: Record, wanted: str = "") -> str:
         """Return a free private address of a subnet; hold the lock until it is recorded.
@@ -54,6 +59,7 @@ class Addresses:
                 " the range of this local cloud",
             )
         used = {record["PrivateIpAddress"] for record in self._living()}
+        used |= self._of_balancers("private")
         if wanted and (wanted in used or IPv4Address(wanted) not in network):
             raise ApiError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
         free = (str(network[n]) for n in range(_RESERVED, network.num_addresses - 1))
@@ -74,6 +80,7 @@ class Addresses:
         """
         used = {address["PublicIp"] for address in self._ec2._addresses.all_values()}
         used |= {record.get("_automatic", "") for record in self._living()}
+        used |= self._of_balancers("public")
         pool = self._settings.public_range
         for number in range(_FIRST_PUBLIC, pool.num_addresses - 1):
             if str(pool[number]) not in used:

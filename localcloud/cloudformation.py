@@ -7,8 +7,10 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from localcloud import balancer_types
 from localcloud.addresses import Addresses
 from localcloud.autoscaling_groups import Groups
+from localcloud.balancer_api import BalancerApi
 from localcloud.cloudformation_autoscaling import REPLACING, AutoScalingGroupType
 from localcloud.cloudformation_instance import INTERRUPTING, InstanceType, Made, Properties
 from localcloud.keys import KeyPairs, generate, imported_fingerprint
@@ -26,6 +28,7 @@ _REPLACING = {
     "AWS::EC2::EIP": ("Domain", "NetworkBorderGroup"),
     "AWS::EC2::EIPAssociation": ("AllocationId", "EIP", "InstanceId"),
     "AWS::EC2::KeyPair": ("KeyFormat", "KeyName", "KeyType", "PublicKeyMaterial", "Tags"),
+    "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
 }
 _INTERRUPTING = {"AWS::EC2::Instance": INTERRUPTING}
 _RULED = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress")
@@ -172,6 +175,7 @@ def install(
     addresses: Addresses,
     keys: KeyPairs,
     groups: Groups,
+    balancing: BalancerApi,
     kick: Callable[[], None],
 ) -> None:
     """Register the types, and let them wait without blocking the API."""
@@ -181,6 +185,7 @@ def install(
         "AWS::EC2::EIP": AddressType(emulator, addresses),
         "AWS::EC2::EIPAssociation": AssociationType(emulator, addresses),
         "AWS::EC2::KeyPair": KeyPairType(emulator, keys),
+        **balancer_types.types(emulator, balancing),
     }
     provisioners, stacks = emulator.provisioners, emulator.stacks
     for name, kind in types.items():

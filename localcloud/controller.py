@@ -4,13 +4,15 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 
 from localcloud import engine, network
 from localcloud.addresses import Addresses
-from localcloud.firewall import Group, Host, compile_rules
+from localcloud.balancer_rules import Balancer
+from localcloud.firewall import Host, compile_rules
+from localcloud.nft import Group
 from localcloud.records import Record, set_state, state
 from localcloud.seams import Emulator
 from localcloud.settings import Settings
@@ -26,12 +28,18 @@ class Controller:
     """Compares the emulator's instances with the hosts, once a second and after every change."""
 
     def __init__(
-        self, settings: Settings, emulator: Emulator, addresses: Addresses, image: str
+        self,
+        settings: Settings,
+        emulator: Emulator,
+        addresses: Addresses,
+        image: str,
+        balancers: Callable[[], Sequence[Balancer]],
     ) -> None:
         self._settings = settings
         self._ec2 = emulator.ec2
         self._addresses = addresses
         self._image = image
+        self._balancers = balancers
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="host")
         self._wakeup = os.eventfd(0)
         self._stopping = threading.Event()
@@ -69,7 +77,7 @@ class Controller:
         """Bring the router's ruleset up to date with the records."""
         with self._guard:
             hosts, groups = self._firewall_records()
-            rules = compile_rules(self._settings, hosts, groups)
+            rules = compile_rules(self._settings, hosts, groups, self._balancers())
             if rules != self._rules:
                 network.apply_firewall(self._settings, rules)
                 self._rules = rules

@@ -23,6 +23,7 @@ from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_reconciler import Reconciler
 from localcloud.autoscaling_refresh import Refreshes
 from localcloud.autoscaling_targets import Targets
+from localcloud.balancer_api import BalancerApi
 from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
@@ -74,7 +75,8 @@ def _install_groups(
 
 def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[Controller, Groups]:
     addresses = Addresses(settings, emulator)
-    controller = Controller(settings, emulator, addresses, image)
+    balancing = BalancerApi(settings, emulator, addresses)
+    controller = Controller(settings, emulator, addresses, image, balancing.targets.view)
     catalog = Catalog(settings, emulator)
     permissions = Permissions(emulator)
     launcher = Launcher(emulator, addresses, permissions)
@@ -87,9 +89,10 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
     for part in (addresses, catalog, instances, keys, groups):
         for action, handler in part.handlers().items():
             emulator.ec2._ACTION_MAP[action] = _answering(emulator.ec2, controller, handler)
+    balancing.install(controller.kick)
     scaling = _install_groups(emulator, controller, launcher, templates)
     cloudformation.install(
-        *(emulator, launcher, templates, addresses, keys, scaling, controller.kick)
+        *(emulator, launcher, templates, addresses, keys, scaling, balancing, controller.kick)
     )
     permissions.install()
     Resources(emulator).install()

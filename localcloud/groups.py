@@ -17,6 +17,7 @@ class SecurityGroups:
 
     def __init__(self, emulator: Emulator) -> None:
         self._ec2 = emulator.ec2
+        self._balancers = emulator.alb._lbs
         self._originals: dict[str, Handler] = {
             action: self._ec2._ACTION_MAP[action] for action in (*_CHANGING, "DeleteSecurityGroup")
         }
@@ -30,5 +31,11 @@ class SecurityGroups:
         for record in self._ec2._instances.values():
             groups = [group["GroupId"] for group in record["SecurityGroups"]]
             if group_id in groups and state(record) != "terminated":
-                raise ApiError("DependencyViolation", f"resource {group_id} has a dependent object")
+                raise _in_use(group_id)
+        if any(group_id in one["SecurityGroups"] for one in self._balancers.values()):
+            raise _in_use(group_id)
         return self._originals["DeleteSecurityGroup"](parameters)
+
+
+def _in_use(group_id: str) -> ApiError:
+    return ApiError("DependencyViolation", f"resource {group_id} has a dependent object")

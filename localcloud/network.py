@@ -143,6 +143,16 @@ def remove_host(settings: Settings, instance_id: str) -> None:
         run("ip", "netns", "delete", settings.namespace(instance_id))
 
 
+def add_router_address(settings: Settings, address: str) -> None:
+    """Let the router answer for a balancer's private address."""
+    _ip(f"address replace {address}/32 dev guests", namespace=settings.router)
+
+
+def remove_router_address(settings: Settings, address: str) -> None:
+    """Take a balancer's private address from the router."""
+    _ip(f"address delete {address}/32 dev guests", namespace=settings.router)
+
+
 def mac(address: IPv4Address) -> str:
     """Return the hardware address of the host with this private address."""
     return "02:00:" + ":".join(f"{part:02x}" for part in address.packed)
@@ -165,6 +175,17 @@ def listen(settings: Settings, address: IPv4Address, port: int) -> socket.socket
         server.bind((str(address), port))
         server.listen(128)
         return server
+
+    return within(settings.router, opened)
+
+
+def router_socket(settings: Settings, source: str) -> socket.socket:
+    """Return a TCP socket for calls from one of the router's addresses."""
+
+    def opened() -> socket.socket:
+        caller = socket.socket()
+        caller.bind((source, 0))
+        return caller
 
     return within(settings.router, opened)
 

@@ -24,15 +24,9 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_ACTION_MAP", "_STUB_AMIS", "_DEFAULT_SG_ID", "_DEFAULT_SUBNET_ID"),
         *("_DEFAULT_SUBNET_ID_B", "_DEFAULT_SUBNET_ID_C", "_DEFAULT_VPC_ID", "_DEFAULT_RTB_ID"),
         *("_addresses", "_default_initialized_scopes", "_describe_images", "_error"),
-        *("_init_defaults", "_instance_xml", "_instances", "_key_pairs"),
-        *(
-            "_launch_instances_internal",
-            "_launch_templates",
-            "_matches_filters",
-            "_now_ts",
-            "_p",
-            "_parse_filters",
-        ),
+        *("_init_defaults", "_instance_xml", "_instances", "_internet_gateways", "_key_pairs"),
+        *("_launch_instances_internal", "_launch_templates", "_matches_filters", "_now_ts", "_p"),
+        "_parse_filters",
         *("_parse_member_list", "_parse_tag_specs", "_resolve_iam_instance_profile"),
         *("_resource_matches_tag_filters", "_route_tables"),
         *("_security_groups", "_stub_image_view", "_subnets", "_tag_set_xml"),
@@ -46,7 +40,10 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.services.ssm": (
         *("_PUBLIC_AMI_PARAMETERS", "_get_parameter", "_parameters", "_put_parameter"),
     ),
-    "ministack.services.alb": ("_ACTION_MAP",),
+    "ministack.services.alb": (
+        *("_ACTION_MAP", "_error", "_lb_attrs", "_lbs", "_listener_attrs", "_listeners"),
+        *("_now_iso", "_short_id", "_tags", "_tg_attrs", "_tgs", "_xml"),
+    ),
     "ministack.services.autoscaling": (
         *("_ACTION_MAP", "_asgs", "_delete_group_hooks", "_delete_group_policies", "_error"),
         *("_hook_record", "_hooks", "_parse_nested", "_policies", "_tags", "_xml"),
@@ -54,7 +51,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.services.cloudwatch": ("_alarms", "_evaluate_all_alarms", "record_metric"),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
-        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name"),
+        *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name", "_reconcile_tag_list"),
     ),
     f"{_CLOUDFORMATION}.stacks": ("_runs_on_worker_thread",),
 }

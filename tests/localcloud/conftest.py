@@ -53,6 +53,19 @@ def cloudformation(cloud: Cloud) -> "CloudFormationClient":
 
 
 @pytest.fixture(scope="session")
+def elb(cloud: Cloud) -> Any:
+    """A client of the load balancing API."""
+    return boto3.client("elbv2", **connection(cloud))
+
+
+@pytest.fixture(scope="session")
+def subnets(ec2: "EC2Client") -> list[Any]:
+    """The default subnets, one a zone, in the order of their zones."""
+    found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
+    return sorted(found["Subnets"], key=lambda one: one["AvailabilityZone"])
+
+
+@pytest.fixture(scope="session")
 def image(ssm: "SSMClient") -> str:
     return ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"]
 

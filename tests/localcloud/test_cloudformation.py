@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import Cloud
 from tests.localcloud.guests import Guest, describe, dial, state, until
+from tests.localcloud.stacks import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -20,78 +21,9 @@ NAME = "localcloud-stack"
 UNKNOWN = "ami-0123456789abcdef0"
 
 
-def parameters(**values: str) -> list[Any]:
-    return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
-
-
-class Stack:
-    """One stack and what a client asks about it."""
-
-    def __init__(self, client: "CloudFormationClient", operator: str) -> None:
-        self.client = client
-        self.operator = operator
-
-    def create(self, **values: str) -> str:
-        given = parameters(Operator=self.operator, **values)
-        self.client.create_stack(
-            StackName=NAME, TemplateBody=TEMPLATE, Parameters=given, Capabilities=["CAPABILITY_IAM"]
-        )
-        return self.settled()
-
-    def update(self, **values: str) -> str:
-        given = parameters(Operator=self.operator, **values)
-        self.client.update_stack(
-            StackName=NAME, TemplateBody=TEMPLATE, Parameters=given, Capabilities=["CAPABILITY_IAM"]
-        )
-        return self.settled()
-
-    def status(self) -> str:
-        return self.client.describe_stacks(StackName=NAME)["Stacks"][0]["StackStatus"]
-
-    def settled(self) -> str:
-        until(lambda: not self.status().endswith("IN_PROGRESS"), f"{NAME} has settled")
-        return self.status()
-
-    def outputs(self) -> dict[str, str]:
-        found = self.client.describe_stacks(StackName=NAME)["Stacks"][0]["Outputs"]
-        return {one["OutputKey"]: one["OutputValue"] for one in found}
-
-    def reasons(self) -> list[str]:
-        events = self.client.describe_stack_events(StackName=NAME)["StackEvents"]
-        return [one.get("ResourceStatusReason", "") for one in events]
-
-    def delete(self) -> None:
-        self.client.delete_stack(StackName=NAME)
-        until(self.gone, f"{NAME} is deleted")
-
-    def gone(self) -> bool:
-        try:
-            self.client.describe_stacks(StackName=NAME)
-        except ClientError:
-            return True
-        return False
-
-    def changes(self, kind: Literal["CREATE", "UPDATE"], **values: str) -> Any:
-        self.client.create_change_set(
-            StackName=NAME,
-            ChangeSetName="look",
-            ChangeSetType=kind,
-            TemplateBody=TEMPLATE,
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=parameters(Operator=self.operator, **values),
-        )
-        until(lambda: self.change_set()["Status"] in ("CREATE_COMPLETE", "FAILED"), "it is there")
-        found = self.change_set()
-        self.client.delete_change_set(StackName=NAME, ChangeSetName="look")
-        return found
-
-    def change_set(self) -> Any:
-        return self.client.describe_change_set(StackName=NAME, ChangeSetName="look")
-
-
 @pytest.fixture(scope="module")
 def bare(cloud: Cloud, cloudformation: "CloudFormationClient") -> Iterator[Stack]:
-    stack = Stack(cloudformation, cloud.operator)
+    stack = Stack(cloudformation, NAME, TEMPLATE, Operator=cloud.operator)
     stack.delete()
     yield stack
     stack.delete()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.firewall import Group, Host, compile_rules
+from localcloud.firewall import Host, compile_rules
+from localcloud.nft import Group
 from localcloud.settings import Settings
 
 WEB = Host("i-1", IPv4Address("10.42.0.4"), ("sg-web",), IPv4Address("10.42.200.10"))
