@@ -29,8 +29,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
         directory = Path(options.pop("directory"))
-        paths = {name: Path(options.pop(name)) for name in ("files", "role", "requirements")}
-        bundle = Bundle(**paths, **options)
+        for name in ("files", "role", "requirements"):
+            options[name] = Path(options[name])
+        bundle = Bundle(**options)
         path = directory / f"{bundle.key}.tar.gz"
         exists = path.exists()
         if not self._task.check_mode:

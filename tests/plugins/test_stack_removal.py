@@ -100,7 +100,7 @@ def test_a_fleets_files_and_parameters_go_with_it_and_are_on_the_receipt() -> No
     with ExitStack() as stubs:
         cloud = prepared(stubs, calls, tagged())
         stubs.enter_context(answers(cloud.s3, *files, *files, ("delete_objects", {})))
-        removed = ("delete_parameters", {})
+        removed: tuple[str, Any] = ("delete_parameters", {})
         stubs.enter_context(answers(cloud.ssm, parameters, parameters, removed))
         receipt = Removal(cloud, "demo", lambda _: None).run(5)
     assert [(item.identifier, item.state) for item in receipt] == [
