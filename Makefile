@@ -17,20 +17,13 @@ SAY := printf '\033[1m==> %s\033[0m\n'
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
-.PHONY: help demo test chaos lint bench call plan planned status logs shell local-up local-down clean lock docs system
+.PHONY: help demo demo-fleet test chaos lint bench call plan planned status logs shell local-running local-up local-down clean lock docs system
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter and call it
-	@if ! python -m localcloud status >/dev/null 2>&1; then
-	    if [ "$$(id -u)" -ne 0 ]; then
-	        echo "The local cloud is not running, and only root can start it: network namespaces." >&2
-	        echo "Run this one command, then 'make demo' again:   sudo make local-up" >&2
-	        exit 1
-	    fi
-	    make local-up
-	fi
+	@make local-running AGAIN=$@
 	$(SAY) "Deploying to the local cloud: ansible-playbook site.yml"
 	ansible-playbook site.yml
 	$(SAY) "Calling the service: saudacao-client Leonardo"
@@ -39,6 +32,27 @@ demo: $(VENV)/installed  ## Install, start the local cloud, deploy the greeter a
 	    '  saudacao-client Maria João      # call it yourself' \
 	    '  ansible-playbook site.yml       # a second run changes nothing' \
 	    '  ansible-playbook teardown.yml   # remove the deployment; "make local-down" ends the cloud'
+
+demo-fleet: $(VENV)/installed  ## Deploy hosts behind a load balancer to the local cloud and call them
+	@make local-running AGAIN=$@
+	$(SAY) "Deploying to the local cloud: ansible-playbook -i inventory/local-fleet site.yml"
+	ansible-playbook -i inventory/local-fleet site.yml
+	$(SAY) "Calling the service: saudacao-client --config .deploy/local-fleet/client.toml Leonardo"
+	saudacao-client --config .deploy/local-fleet/client.toml Leonardo
+	printf '%s\n' '' 'Next, after "source .venv/bin/activate":' \
+	    '  ansible-inventory -i inventory/local-fleet --graph           # the hosts' \
+	    '  ansible-playbook -i inventory/local-fleet site.yml           # a second run changes nothing' \
+	    '  ansible-playbook -i inventory/local-fleet teardown.yml       # remove the fleet'
+
+local-running:
+	@if ! python -m localcloud status >/dev/null 2>&1; then
+	    if [ "$$(id -u)" -ne 0 ]; then
+	        echo "The local cloud is not running, and only root can start it: network namespaces." >&2
+	        echo "Run this one command, then 'make $(AGAIN)' again:   sudo make local-up" >&2
+	        exit 1
+	    fi
+	    make local-up
+	fi
 
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
 	@pytest --verbose --numprocesses 3 --dist loadfile --durations 25

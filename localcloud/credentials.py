@@ -17,6 +17,7 @@ _LIFETIME = 6 * 3600
 _RENEWED_BEFORE = 3600
 # As AWS's keys begin: of users and of temporary sessions. Other keys are the operator's.
 _ISSUED = re.compile(rb"(?:Credential=|AWSAccessKeyId=|AWS )((?:AKIA|ASIA)\w+)")
+_ENCRYPTED = (b"x-forwarded-proto", b"https")
 _HEALTH = ("/health", "/_ministack/health", "/_localstack/health")
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -61,6 +62,8 @@ class Credentials:
                 key = _issued(scope)
                 _checked.set(from_host or bool(key))
                 caller.set(key)
+                # What never leaves the machine counts as encrypted, for policies that ask for TLS.
+                scope = {**scope, "headers": [*scope["headers"], _ENCRYPTED]}
             await application(scope, receive, send)
 
         return checked

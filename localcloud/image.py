@@ -13,7 +13,7 @@ from localcloud.settings import CACHE_ROOT, RUN_ROOT, STORAGE_ROOT, Settings
 
 Progress = Callable[[str], None]
 _RECIPE = Path(__file__).parent / "image"
-_INGREDIENTS = ("packages.txt", "cloud.cfg", "customize.sh")
+_INGREDIENTS = ("packages.txt", "cloud.cfg", "customize.sh", "aws")
 _SUITE = "bookworm"
 _SUITES = {_SUITE, f"{_SUITE}-updates", f"{_SUITE}-security"}
 _APT = Path("/etc/apt")

@@ -4,6 +4,10 @@ set -eu
 root=$1
 chroot "$root" useradd --create-home --shell /bin/bash --comment "EC2 Default User" ec2-user
 install -m 0644 "$(dirname "$0")/cloud.cfg" "$root/etc/cloud/cloud.cfg.d/99-localcloud.cfg"
+install -m 0755 "$(dirname "$0")/aws" "$root/usr/local/bin/aws"
+# Nobody reads the AWS command line's examples here, nor completes its words.
+rm -rf "$root/usr/lib/python3/dist-packages/awscli/examples" \
+    "$root/usr/lib/python3/dist-packages/awscli/data/ac.index"
 # Each instance makes its own identity.
 rm -f "$root"/etc/ssh/ssh_host_*
 : > "$root/etc/machine-id"

@@ -90,6 +90,7 @@ class _Deployment:
             self._name,
             self._template,
             self._options["parameters"],
+            self._options["capabilities"],
             exists=stack is not None,
         )
         if not wanted.changes:

@@ -22,7 +22,8 @@ class ActionModule(AwsAction):
 
     def act(self, cloud: Cloud, options: dict[str, Any]) -> dict[str, Any]:
         """Run the checks and say who deploys what, and where."""
-        wish = Wish(**{key: value for key, value in options.items() if key != "aws"})
+        given = {key: value for key, value in options.items() if key != "aws"}
+        wish = Wish(**{**given, "subnet_ids": tuple(given["subnet_ids"])})
         found = Preflight(cloud, wish).run()
         self.say(
             f"Deploying {wish.name} to {cloud.endpoint or 'AWS'}: account {found.account}, "

@@ -5,22 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import yaml
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from plugins.module_utils.argument_spec import argument_spec
 from plugins.module_utils.aws_cloud import AwsError, Cloud, StackError, explain
-
-_SPECIFIED = ("type", "required", "default", "choices", "elements")
-
-
-def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
-    """Derive a module's argument spec from its DOCUMENTATION, so that both cannot differ."""
-    options: dict[str, dict[str, Any]] = yaml.safe_load(documentation)["options"]
-    return {
-        name: {key: option[key] for key in _SPECIFIED if key in option}
-        for name, option in options.items()
-    }
 
 
 class AwsAction(ActionBase):

@@ -18,8 +18,11 @@ from botocore.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
@@ -56,6 +59,11 @@ class Cloud:
         return self._session.region_name or ""
 
     @cached_property
+    def autoscaling(self) -> AutoScalingClient:
+        """The Auto Scaling API."""
+        return self._session.client("autoscaling", endpoint_url=self.endpoint, config=_CONFIG)
+
+    @cached_property
     def cloudformation(self) -> CloudFormationClient:
         """The CloudFormation API."""
         return self._session.client("cloudformation", endpoint_url=self.endpoint, config=_CONFIG)
@@ -64,6 +72,16 @@ class Cloud:
     def ec2(self) -> EC2Client:
         """The EC2 API."""
         return self._session.client("ec2", endpoint_url=self.endpoint, config=_CONFIG)
+
+    @cached_property
+    def elbv2(self) -> ElasticLoadBalancingv2Client:
+        """The Elastic Load Balancing API."""
+        return self._session.client("elbv2", endpoint_url=self.endpoint, config=_CONFIG)
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """The S3 API."""
+        return self._session.client("s3", endpoint_url=self.endpoint, config=_CONFIG)
 
     @cached_property
     def ssm(self) -> SSMClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from plugins.module_utils.aws_cloud import Cloud
 
 _GROUP = "AWS::EC2::SecurityGroup"
+# What GetAtt gives where it is the same as the resource's id.
+_ATTRIBUTES = {_GROUP: "GroupId", "AWS::EC2::EIP": "PublicIp"}
 _SOURCES = ("CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId")
 # Protocol, first and last port, and who: a range of addresses, a prefix list or another group.
 Rule = tuple[str, str, str, str]
@@ -32,8 +35,11 @@ def drift(cloud: Cloud, stack: str) -> list[dict[str, str]]:
         for item in described.get("Parameters", [])
     }
     found: list[dict[str, str]] = []
-    for name, group in _groups(cloud, stack).items():
-        wanted = wanted_rules(template, name, parameters)
+    resources = _resources(cloud, stack)
+    values = {**parameters, **{f"{name}.{kind}": one for (name, kind), one in resources.items()}}
+    groups = {name: one for (name, kind), one in resources.items() if kind == _ATTRIBUTES[_GROUP]}
+    for name, group in groups.items():
+        wanted = wanted_rules(template, name, values)
         answer = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
         present = present_rules(answer.get("IpPermissions", []))
         for rule in sorted(present - wanted):
@@ -63,23 +69,26 @@ def _command(verb: str, cloud: Cloud, group: str, rule: Rule) -> str:
     return shlex.join(words)
 
 
-def _groups(cloud: Cloud, stack: str) -> dict[str, str]:
+def _resources(cloud: Cloud, stack: str) -> dict[tuple[str, str], str]:
     pages = cloud.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     return {
-        item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
+        (item["LogicalResourceId"], _ATTRIBUTES[item["ResourceType"]]): item["PhysicalResourceId"]
         for page in pages
         for item in page["StackResourceSummaries"]
-        if item["ResourceType"] == _GROUP
+        if item["ResourceType"] in _ATTRIBUTES and "PhysicalResourceId" in item
     }
 
 
 def wanted_rules(
-    template: str | Mapping[str, Any], name: str, parameters: Mapping[str, str]
+    template: str | Mapping[str, Any], name: str, values: Mapping[str, str]
 ) -> set[Rule]:
-    """Return the incoming rules that the template gives a group with these parameters."""
+    """Return the incoming rules that the template gives a group.
+
+    `values` are the parameters, and attributes such as `Firewall.GroupId`.
+    """
     parsed = stack_template.load(template) if isinstance(template, str) else template
     rules = parsed["Resources"][name]["Properties"].get("SecurityGroupIngress", [])
-    return {_wanted(rule, parameters) for rule in rules}
+    return {_wanted(rule, values) for rule in rules}
 
 
 def present_rules(permissions: Iterable[IpPermissionOutputTypeDef]) -> set[Rule]:
@@ -103,11 +112,15 @@ def said(rule: Rule) -> str:
     return f"{protocol} {first if first == last else f'{first}-{last}'} from {who}"
 
 
-def _wanted(rule: Mapping[str, Any], parameters: Mapping[str, str]) -> Rule:
+def _wanted(rule: Mapping[str, Any], values: Mapping[str, str]) -> Rule:
     def value(key: str) -> str:
         given = rule.get(key, "")
-        named = given.get("Ref", "") if isinstance(given, dict) else None
-        return str(given) if named is None else parameters.get(named, f"!Ref {named}")
+        if not isinstance(given, dict):
+            return str(given)
+        [(function, named)] = given.items()
+        if function == "Sub":
+            return re.sub(r"\$\{(.+?)\}", lambda found: values.get(found[1], found[0]), named)
+        return values.get(named, f"!{function} {named}")
 
     who = next((value(key) for key in _SOURCES if key in rule), "")
     return value("IpProtocol"), value("FromPort"), value("ToPort"), who

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plugins.module_utils.aws_cloud import StackError, code_of
+from plugins.module_utils.aws_cloud import StackError
+from plugins.module_utils.instance_console import console
 from plugins.module_utils.stack_events import pauses
 
 if TYPE_CHECKING:
@@ -29,13 +30,7 @@ def parse_console(output: str) -> Keys:
 
 def read_console(ec2: EC2Client, instance: str) -> Keys:
     """Return the host keys that the instance's console shows now, or {} when it shows none."""
-    try:
-        answer = ec2.get_console_output(InstanceId=instance, Latest=True)
-    except ec2.exceptions.ClientError as error:
-        if code_of(error) != "UnsupportedOperation":
-            raise
-        answer = ec2.get_console_output(InstanceId=instance)
-    return parse_console(answer.get("Output", ""))
+    return parse_console(console(ec2, instance))
 
 
 def load(path: Path) -> dict[str, Keys]:

@@ -9,9 +9,10 @@ from plugins.module_utils.aws_cloud import StackError, code_of, message_of
 from plugins.module_utils.stack_events import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.literals import CapabilityType
     from mypy_boto3_cloudformation.type_defs import (
         DescribeChangeSetOutputTypeDef,
         ResourceChangeTypeDef,
@@ -88,6 +89,7 @@ def create(
     stack: str,
     template: str,
     parameters: Mapping[str, str],
+    capabilities: Sequence[CapabilityType] = (),
     *,
     exists: bool,
     timeout: float = 120,
@@ -109,7 +111,7 @@ def create(
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
             Tags=[{"Key": "Deployment", "Value": stack}],
-            Capabilities=[],
+            Capabilities=list(capabilities),
         )
     except cloudformation.exceptions.ClientError as error:
         if code_of(error) == "ValidationError":

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plugins.module_utils import stack_topology
 from plugins.module_utils.aws_cloud import StackError, code_of, message_of
 from plugins.module_utils.stack_events import describe
 from plugins.module_utils.stack_recovery import NEVER_CREATED
@@ -21,7 +22,7 @@ _NARROWEST_ANYWHERE = 8
 
 @dataclass(frozen=True)
 class Wish:
-    """The host that is asked for; empty strings mean that AWS or the stack chooses."""
+    """The hosts that are asked for; empty strings mean that AWS or the stack chooses."""
 
     name: str
     architecture: str
@@ -33,6 +34,9 @@ class Wish:
     instance_limit: int = 0
     allow_ssh_from_anywhere: bool = False
     replace_instance: bool = False
+    topology: str = "single"
+    hosts: int = 1
+    subnet_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Preflight:
             item.get("ParameterKey", ""): item.get("ParameterValue", "")
             for item in (stack.get("Parameters", []) if stack else [])
         }
+        self._topology = stack_topology.of(stack)
 
     def run(self) -> Findings:
         """Check everything; raise StackError, with the command to type, for what is in the way."""
@@ -90,7 +95,10 @@ class Preflight:
                 "No region is configured: AWS cannot be asked. "
                 "Set `region` in the inventory's cloudformation_stack.yml"
             )
+        stack_topology.check_unchanged(self._wish.name, self._topology, self._wish.topology)
         caller = self._cloud.sts.get_caller_identity()
+        if self._wish.topology == "fleet":
+            stack_topology.check_identity(caller["Arn"])
         self._check_key()
         image, network = self._image(), self._network()
         if not self._current or self._wish.replace_instance:
@@ -115,6 +123,8 @@ class Preflight:
 
     def _network(self) -> dict[str, str]:
         wish = self._wish
+        if wish.topology == "fleet":
+            return stack_topology.network(self._cloud, wish.subnet_ids)
         if wish.subnet_id:
             subnets = self._cloud.ec2.describe_subnets(SubnetIds=[wish.subnet_id])["Subnets"]
             return {"SubnetId": wish.subnet_id, "VpcId": subnets[0]["VpcId"]}
@@ -146,7 +156,7 @@ class Preflight:
     def _check_limit(self) -> None:
         limit = self._wish.instance_limit
         running = self._running() if limit else []
-        if len(running) >= limit > 0:
+        if limit and len(running) + self._wish.hosts > limit:
             raise StackError(
                 f"{len(running)} instances are running in {self._cloud.region} and this account "
                 f"may have {limit}: no other was launched. End one of them with: "
@@ -173,12 +183,15 @@ class Preflight:
         }  # fmt: skip
         if wish.key_name:
             request["KeyName"] = wish.key_name
-        if wish.subnet_id:
-            request["SubnetId"] = wish.subnet_id
+        if wish.subnet_id or wish.subnet_ids:
+            request["SubnetId"] = wish.subnet_id or wish.subnet_ids[0]
+        makes_network = wish.topology == "fleet" and not wish.subnet_ids
         try:
             self._cloud.ec2.run_instances(**request)
         except self._cloud.ec2.exceptions.ClientError as error:
-            if code_of(error) != "DryRunOperation":
+            # An account without a default VPC says so only to somebody who may launch.
+            fine = {"DryRunOperation", *(["VPCIdNotSpecified"] if makes_network else [])}
+            if code_of(error) not in fine:
                 raise StackError(
                     f"AWS would not launch a {wish.instance_type} from {image}: "
                     f"{message_of(error)}. Nothing was created; choose another with "

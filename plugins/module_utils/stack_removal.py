@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from plugins.module_utils import stack_template
 from plugins.module_utils.aws_cloud import StackError
+from plugins.module_utils.fleet_contents import FleetContents
 from plugins.module_utils.stack_events import Watch, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import StackResourceTypeDef, StackTypeDef
     from mypy_boto3_ec2.type_defs import FilterTypeDef
 
     from plugins.module_utils.aws_cloud import Cloud
@@ -77,6 +78,7 @@ class Removal:
         self._say = say
         self.stack = describe(cloud.cloudformation, deployment)
         self._words = self._template_words(self.stack)
+        self._contents = FleetContents(cloud, deployment, _output(self.stack, "ReleaseBucket"))
 
     def resources(self) -> list[Resource]:
         """List what the stack holds; a resource that AWS no longer has is 'already gone'."""
@@ -86,6 +88,18 @@ class Removal:
         answer = self._cloud.cloudformation.describe_stack_resources(
             StackName=self.stack["StackId"]
         )
+        contents = [
+            *(("a release's file in the bucket", key) for key in self._contents.files()),
+            *(("a parameter", name) for name in self._contents.parameters()),
+        ]
+        return [
+            *(Resource(one, words, one, "would go") for words, one in contents),
+            *self._stack_resources(existing, answer["StackResources"]),
+        ]
+
+    def _stack_resources(
+        self, existing: dict[str, str], resources: list[StackResourceTypeDef]
+    ) -> list[Resource]:
         return [
             Resource(
                 name := item["LogicalResourceId"],
@@ -96,7 +110,7 @@ class Removal:
                 or (item["ResourceType"] in _ASKED and identifier not in existing)
                 else "would go",
             )
-            for item in answer["StackResources"]
+            for item in resources
         ]
 
     def run(self, timeout: float) -> list[Resource]:
@@ -109,6 +123,7 @@ class Removal:
         watch = self._watch(self.stack)
         watch.settle(timeout)
         held = self.resources()
+        self._contents.remove()
         watch = self._watch(self.stack)
         self._cloud.cloudformation.delete_stack(StackName=self.stack["StackId"])
         if watch.wait(timeout) != "DELETE_COMPLETE":
@@ -126,7 +141,7 @@ class Removal:
 
     def left(self) -> dict[str, str]:
         """Ask AWS what is left: {id: command that removes it}, empty when nothing is."""
-        found = tagged(self._cloud, self._deployment)
+        found = tagged(self._cloud, self._deployment) | self._contents.left()
         if describe(self._cloud.cloudformation, self._deployment):
             command = f"aws cloudformation delete-stack --stack-name {self._deployment}"
             found[f"stack {self._deployment}"] = command
@@ -140,3 +155,8 @@ class Removal:
             return {}
         answer = self._cloud.cloudformation.get_template(StackName=stack["StackId"])
         return stack_template.descriptions(answer["TemplateBody"])
+
+
+def _output(stack: StackTypeDef | None, key: str) -> str:
+    outputs = stack.get("Outputs", []) if stack else []
+    return next((one.get("OutputValue", "") for one in outputs if one.get("OutputKey") == key), "")

@@ -24,6 +24,11 @@ options:
     description: The template's parameters and their values.
     type: dict
     default: {}
+  capabilities:
+    description: What CloudFormation has to be allowed besides, such as C(CAPABILITY_IAM).
+    type: list
+    elements: str
+    default: []
   allow_replacement:
     description: Whether the change may replace or remove an EC2 instance.
     type: bool

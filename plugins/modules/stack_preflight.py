@@ -2,11 +2,12 @@
 
 DOCUMENTATION = r"""
 module: stack_preflight
-short_description: Check that a host can be launched, before anything is created
+short_description: Check that hosts can be launched, before anything is created
 description:
   - Asks AWS who the caller is, whether the key pair and a network exist, and (only when a host
     would be launched) whether the caller may launch it and how many hosts already run.
   - Resolves the machine image. A stack that exists keeps the image that it has.
+  - Refuses to make a fleet of one host, or one host of a fleet.
   - Only reads, so it does the same in check mode. Runs on the control node.
 author: The saudacao authors
 options:
@@ -27,10 +28,24 @@ options:
     description: Existing EC2 key pair; empty when the stack makes its own.
     type: str
     default: ''
+  topology:
+    description: One host (C(single)), or several behind a load balancer (C(fleet)).
+    type: str
+    choices: [single, fleet]
+    default: single
+  hosts:
+    description: Number of hosts that a first run launches.
+    type: int
+    default: 1
   subnet_id:
-    description: Subnet of the host; empty means one of the default VPC.
+    description: Subnet of the host; empty means one of the default VPC. For C(single).
     type: str
     default: ''
+  subnet_ids:
+    description: Two subnets in two zones; empty means that a network is created. For C(fleet).
+    type: list
+    elements: str
+    default: []
   ssh_ingress_cidr:
     description: IPv4 range that may reach port 22.
     type: str
@@ -76,7 +91,7 @@ identity:
   returned: always
   type: str
 parameters:
-  description: Template parameters that only AWS could answer (ImageId, SubnetId, VpcId).
+  description: Template parameters that only AWS could answer (ImageId, VpcId, and the subnets).
   returned: always
   type: dict
 """

@@ -244,3 +244,16 @@ def test_of_two_authorities_the_one_that_lasts_counts(tmp_path: Path) -> None:
     authority.issue("old", days=1.5)
     authority.issue("new", days=9.5)
     assert days_left((tmp_path / "old.crt").read_text() + (tmp_path / "new.crt").read_text()) == 9
+
+
+def test_a_host_of_a_fleet_that_takes_no_calls_is_a_finding_with_its_console(
+    deployment: Deployment,
+) -> None:
+    waiting = {"instance": "i-1", "ready": False, "said": "FAILED: no disk", "console": ["line"]}
+    deployment.asked["fleet"] = {"wanted": 2, "hosts": [waiting]}
+    answer = deployment.ask()
+    assert "fleet: 0 of 2 hosts take calls" in answer["lines"]
+    assert "  i-1: line" in answer["lines"]
+    found = {(finding["where"], finding["what"]) for finding in answer["report"]["findings"]}
+    assert ("i-1", "it takes no calls: FAILED: no disk") in found
+    assert ("fleet", "1 of 2 hosts are there") in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from plugins.module_utils.security_groups import drift
+from plugins.module_utils.security_groups import drift, wanted_rules
 from tests.plugins.stubs import answers, new_cloud, stack
 
 TEMPLATE = (Path(__file__).parents[2] / "cloudformation/stack.yaml").read_text()
@@ -66,3 +66,12 @@ def test_another_range_is_a_rule_more_and_a_rule_less() -> None:
         "sg-1 also lets in tcp 22 from 0.0.0.0/0",
         "sg-1 does not let in tcp 22 from 203.0.113.7/32",
     ]
+
+
+def test_a_rule_from_another_group_or_an_address_of_the_stack_is_understood() -> None:
+    template = (Path(__file__).parents[2] / "cloudformation/fleet.yaml").read_text()
+    values = {"BalancerFirewall.GroupId": "sg-2", "ClientAddress.PublicIp": "198.51.100.4"}
+    hosts = {rule[3] for rule in wanted_rules(template, "Firewall", PARAMETERS | values)}
+    balancer = {rule[3] for rule in wanted_rules(template, "BalancerFirewall", PARAMETERS | values)}
+    assert hosts == {"203.0.113.7/32", "sg-2"}
+    assert balancer == {"0.0.0.0/0", "198.51.100.4/32"}

@@ -89,6 +89,26 @@ def test_a_missing_stack_is_already_removed() -> None:
         assert (removal.resources(), removal.run(5), removal.left()) == ([], [], {})
 
 
+def test_a_fleets_files_and_parameters_go_with_it_and_are_on_the_receipt() -> None:
+    outputs = [{"OutputKey": "ReleaseBucket", "OutputValue": "releases"}]
+    fleet = ("describe_stacks", stack("CREATE_COMPLETE", Outputs=outputs))
+    deletion: list[Any] = [events(OLD), ("delete_stack", {}), events(OLD, DELETED)]
+    calls = [fleet, words(), events(OLD), fleet, events(OLD), held(), *deletion]
+    versions = {"Versions": [{"Key": "current.json", "VersionId": "1"}], "IsTruncated": False}
+    files: list[Any] = [("head_bucket", {}), ("list_object_versions", versions)]
+    parameters = ("get_parameters", {"Parameters": [{"Name": "/demo/tls/ca.crt"}]})
+    with ExitStack() as stubs:
+        cloud = prepared(stubs, calls, tagged())
+        stubs.enter_context(answers(cloud.s3, *files, *files, ("delete_objects", {})))
+        removed: tuple[str, Any] = ("delete_parameters", {})
+        stubs.enter_context(answers(cloud.ssm, parameters, parameters, removed))
+        receipt = Removal(cloud, "demo", lambda _: None).run(5)
+    assert [(item.identifier, item.state) for item in receipt] == [
+        ("current.json", "removed"),
+        ("/demo/tls/ca.crt", "removed"),
+    ]
+
+
 def test_what_is_left_comes_with_the_command_that_removes_it() -> None:
     with ExitStack() as stubs:
         cloud = prepared(stubs, [MISSING, MISSING], tagged("i-7"))

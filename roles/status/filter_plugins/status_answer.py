@@ -89,6 +89,24 @@ class Status:
             what = f"{rule['what']}, unlike the stack's template"
             self.wrong("security group", what, rule["next"])
 
+    def fleet(self, found: Result) -> None:
+        """Take in which hosts of a fleet take calls; nothing for one host."""
+        if "hosts" not in found:
+            return
+        hosts, wanted = found["hosts"], found["wanted"]
+        ready = [host["instance"] for host in hosts if host["ready"]]
+        self.report["fleet"] = {"wanted": wanted, "hosts": hosts}
+        self.lines.append(f"fleet: {len(ready)} of {wanted} hosts take calls")
+        for host in hosts:
+            if not host["ready"]:
+                what = f"it takes no calls: {host['said']}"
+                command = "aws ec2 get-console-output --latest --output text --instance-id"
+                self.wrong(host["instance"], what, f"{command} {host['instance']}")
+                self.lines += [f"  {host['instance']}: {line}" for line in host["console"]]
+        if len(hosts) < wanted:
+            what = f"{len(hosts)} of {wanted} hosts are there"
+            self.wrong("fleet", what, "aws autoscaling describe-scaling-activities")
+
     def stopped(self, hosts: Iterable[str]) -> None:
         """Take in instances that exist and do not run."""
         self.report["stopped"] = list(hosts)
@@ -236,6 +254,7 @@ def status_answer(
     if settings["has_stack"]:
         status.service(asked["health"])
         status.own_certificates()
+        status.fleet(asked.get("fleet", {}))
         status.firewall(list(asked["drift"]))
         status.stopped(stopped)
         names = list(hosts)

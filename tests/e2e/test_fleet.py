@@ -1,0 +1,178 @@
+"""A fleet: its hosts configure themselves, change one after another, and go. The order matters."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plugins.module_utils.aws_cloud import Cloud as Aws
+from plugins.module_utils.fleet import Fleet
+from plugins.module_utils.release_bucket import ReleaseBucket
+from tests.conftest import Cloud
+from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.environment import Environment
+
+# Connections move to the new release, and away from a host that leaves, within this many seconds.
+AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
+REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})
+STATUS = re.compile(r"^(i-[0-9a-f]+) \|.*?\(stdout\) (\{.*\})$", re.MULTILINE)
+FAILS_ON_THE_LAST = [
+    {
+        "name": "Fail on the host that comes last",
+        "ansible.builtin.fail": {"msg": "this host does not like it"},
+        "when": [
+            "inventory_hostname == groups.grpc_servers | last",
+            "hook.outcome == 'done'",
+        ],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def environment(new_environment: EnvironmentFactory, cloud: Cloud) -> Environment:
+    return new_environment(
+        "fleet",
+        topology="fleet",
+        release_settings=AGE,
+        stack_vpc_cidr=f"{cloud.octets}.64.0/20",
+        stack_draining_seconds=5,
+    )
+
+
+@pytest.fixture(scope="module")
+def aws(environment: Environment) -> Aws:
+    keys = {"region": "us-east-1", "access_key": "local", "secret_key": "local"}
+    return Aws({"endpoint_url": environment.cloud.endpoint, **keys})
+
+
+def outputs(aws: Aws) -> dict[str, str]:
+    [stack] = aws.cloudformation.describe_stacks(StackName="fleet")["Stacks"]
+    return {item.get("OutputKey", ""): item.get("OutputValue", "") for item in stack["Outputs"]}
+
+
+def fleet(aws: Aws) -> Fleet:
+    stack = outputs(aws)
+    return Fleet(aws, stack["AutoScalingGroupName"], stack["TargetGroupArn"], print)
+
+
+def named(aws: Aws) -> dict[str, Any]:
+    bucket = outputs(aws)["ReleaseBucket"]
+    return ReleaseBucket(aws, bucket, "fleet", check=True, say=print).current()
+
+
+def running(environment: Environment) -> dict[str, dict[str, Any]]:
+    """What `grpc-switch status` answers on each host."""
+    command = (
+        "-b",
+        "-o",
+        "-m",
+        "ansible.builtin.command",
+        "-a",
+        "/usr/local/sbin/grpc-switch status",
+    )
+    run = environment.run("ansible", "grpc_servers", *command)
+    assert run.code == 0, run.output
+    return {host: json.loads(answer) for host, answer in STATUS.findall(run.output)}
+
+
+def test_site_makes_hosts_that_configure_themselves(environment: Environment, aws: Aws) -> None:
+    """Each host takes its release from the bucket; the control node finds nothing to change."""
+    run = environment.playbook("site.yml")
+    _, members = fleet(aws).members()
+    assert [member.is_ready for member in members] == [True, True]
+    assert {run.changed[member.instance] for member in members} == {0}
+    zones = {
+        instance["Placement"]["AvailabilityZone"]
+        for member in members
+        for found in aws.ec2.describe_instances(InstanceIds=[member.instance])["Reservations"]
+        for instance in found["Instances"]
+    }
+    assert len(zones) == 2
+    greeting = environment.run("saudacao-client", "Leonardo")
+    assert (greeting.code, greeting.output) == (0, "Olá, Leonardo!\n")
+
+
+def test_a_second_run_changes_nothing(environment: Environment) -> None:
+    run = environment.playbook("site.yml")
+    assert len(run.changed) >= 3
+    assert set(run.changed.values()) == {0}
+
+
+def test_no_key_is_in_the_bucket_or_in_user_data(environment: Environment, aws: Aws) -> None:
+    lines = (environment.state / "certificates/server.key").read_text().splitlines()[1:-1]
+    bucket = outputs(aws)["ReleaseBucket"]
+    bundle = aws.s3.get_object(Bucket=bucket, Key=named(aws)["bundle"])["Body"].read()
+    path = environment.state / "bundle.tar.gz"
+    path.write_bytes(bundle)
+    unpacked = environment.run("tar", "--extract", "--to-stdout", "--file", path)
+    assert unpacked.code == 0
+    console = [
+        aws.ec2.get_console_output(InstanceId=member.instance)["Output"]
+        for member in fleet(aws).members()[1]
+    ]
+    assert all("configure" in one and "is in use" in one for one in console)
+    assert not [line for line in lines if any(line in text for text in (unpacked.output, *console))]
+
+
+def test_a_fleet_never_becomes_one_host(environment: Environment) -> None:
+    run = environment.playbook("playbooks/provision.yml", "-e", "topology=single", expect=2)
+    assert "nothing was changed" in run.output
+    assert "Set topology: fleet again" in run.output
+    assert set(run.changed.values()) == {0}
+
+
+def test_a_host_that_fails_takes_the_others_back(
+    environment: Environment, aws: Aws, tmp_path: Path
+) -> None:
+    """The first host has the release already when the second fails; clients notice nothing."""
+    before = {host: status["release"] for host, status in running(environment).items()}
+    hook = tmp_path / "hook.yml"
+    hook.write_text(yaml.safe_dump(FAILS_ON_THE_LAST))
+    with environment.calling() as report:
+        run = environment.playbook(
+            "playbooks/deploy.yml", "-e", REFLECTION, "-e", f"hook_after_deploy={hook}", expect=2
+        )
+    assert "this host does not like it" in run.output
+    assert "went back too" in run.output
+    assert {host: status["release"] for host, status in running(environment).items()} == before
+    assert {named(aws)["release"]} == set(before.values())
+    assert (report["failed"], report["wrong"]) == (0, 0)
+    assert len(report["releases"]) == 2
+
+
+def test_a_changed_setting_reaches_every_host_without_losing_a_call(
+    environment: Environment, aws: Aws
+) -> None:
+    before = named(aws)["release"]
+    with environment.calling() as report:
+        environment.playbook("playbooks/deploy.yml", "-e", REFLECTION)
+    after = {status["release"] for status in running(environment).values()}
+    assert after == {named(aws)["release"]}
+    assert before not in after
+    assert set(report["releases"]) == {before, *after}
+    assert (report["failed"], report["wrong"]) == (0, 0)
+
+
+def test_a_host_that_is_lost_is_replaced_by_one_of_the_same_release(
+    environment: Environment, aws: Aws
+) -> None:
+    """Nobody does anything: the group launches it, and it configures itself."""
+    _, [lost, stays] = fleet(aws).members()
+    aws.ec2.terminate_instances(InstanceIds=[lost.instance])
+    aws.ec2.get_waiter("instance_terminated").wait(InstanceIds=[lost.instance])
+    members = {member.instance for member in fleet(aws).ready(180)}
+    assert stays.instance in members
+    assert lost.instance not in members
+    environment.playbook("playbooks/verify.yml")
+
+
+def test_teardown_takes_bucket_and_parameters_too(environment: Environment, aws: Aws) -> None:
+    bucket = outputs(aws)["ReleaseBucket"]
+    run = environment.playbook("teardown.yml")
+    for what in ("current.json", "/fleet/tls/server.key", bucket):
+        assert re.search(rf"removed .* {re.escape(what)}$", run.output, re.MULTILINE), what
+    assert "nothing of fleet is left" in run.output
+    assert bucket not in {one["Name"] for one in aws.s3.list_buckets()["Buckets"]}

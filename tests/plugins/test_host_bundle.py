@@ -1,0 +1,65 @@
+"""What a host configures itself with is one file, the same for the same content."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plugins.module_utils.host_bundle import Bundle, sha256
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """The project's own, but for the packages: those come from an index."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("# nothing to install\n")
+    return Bundle(
+        files=ROOT / "roles/release_bucket/files/host",
+        role=ROOT / "roles/grpc_server",
+        requirements=lock,
+        architecture="x86_64",
+        python="3.11",
+        environment="production",
+        variables={"grpc_server_port": 50051},
+    )
+
+
+def test_a_bundle_has_the_program_the_role_and_its_arguments(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    with tarfile.open(bundle.build(tmp_path / "bundles")) as archive:
+        names = set(archive.getnames())
+        assert archive.getmember("configure").mode & 0o111
+        variables = archive.extractfile("variables.json")
+        assert variables is not None
+        assert json.load(variables) == {"grpc_server_port": 50051}
+    assert {"playbook.yml", "ansible.cfg", "inventory/production/hosts.yml"} <= names
+    assert "roles/grpc_server/tasks/main.yml" in names
+    assert "plugins/action/companion.py" in names
+
+
+def test_the_same_content_gives_the_same_bytes(bundle: Bundle, tmp_path: Path) -> None:
+    first, second = (bundle.build(tmp_path / name) for name in ("one", "two"))
+    assert sha256(first) == sha256(second)
+    assert first.name == second.name
+
+
+def test_another_argument_makes_another_bundle(bundle: Bundle) -> None:
+    assert replace(bundle, variables={"grpc_server_port": 50055}).key != bundle.key
+
+
+def test_only_ansible_and_what_it_needs_is_taken_from_the_lock(bundle: Bundle) -> None:
+    bundle.requirements.write_text(
+        "ansible-core==2.19.14 \\\n    --hash=sha256:aa\n    # via ansible\n"
+        "ansible==12.3.0 \\\n    --hash=sha256:bb\njinja2==3.1.6 \\\n    --hash=sha256:cc\n"
+    )
+    lock = bundle.locked()
+    assert "ansible-core==" in lock
+    assert "jinja2==" in lock
+    assert "ansible==12" not in lock
