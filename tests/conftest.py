@@ -24,6 +24,11 @@ TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
 AS_TYPED = ("setpriv", "--pdeathsig", "TERM", "env", "--default-signal=INT")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --fleet, without which the tests of a whole fleet are passed over."""
+    parser.addoption("--fleet", action="store_true", help="deploy a fleet too, for four minutes")
+
+
 @dataclass(frozen=True)
 class Cloud:
     """One running local cloud: its name, the API's port and the first two octets of its range."""

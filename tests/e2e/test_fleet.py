@@ -31,8 +31,15 @@ FAILS_ON_THE_LAST = [
 ]
 
 
+@pytest.fixture(scope="session")
+def is_wanted(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--fleet"):
+        pytest.skip("a fleet takes four minutes: pytest --fleet tests/e2e/test_fleet.py")
+
+
 @pytest.fixture(scope="module")
-def environment(new_environment: EnvironmentFactory, cloud: Cloud) -> Environment:
+def environment(is_wanted: None, new_environment: EnvironmentFactory, cloud: Cloud) -> Environment:
+    del is_wanted
     return new_environment(
         "fleet",
         topology="fleet",
