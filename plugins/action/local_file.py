@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 # Ansible loads this file by its path; what it shares with its neighbours is found from the root.
 sys.path.append(str(Path(__file__).parents[2]))
 
-from plugins.module_utils.aws_action import argument_spec
+from plugins.module_utils.argument_spec import argument_spec
 from plugins.modules.local_file import DOCUMENTATION
 
 
