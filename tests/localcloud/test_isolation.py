@@ -37,6 +37,8 @@ def elsewhere() -> Iterator[str]:
         output(*inside, "route", "add", "default", "via", "198.51.100.1")
         yield ELSEWHERE
     finally:
+        # A namespace takes its devices with it, but not at once.
+        subprocess.run(["ip", "-n", ELSEWHERE, "link", "delete", "eth0"], check=True)
         subprocess.run(["ip", "netns", "delete", ELSEWHERE], check=True)
 
 

@@ -147,7 +147,8 @@ def test_down_leaves_nothing_and_twice_is_fine(running: Cloud) -> None:
 def test_an_interrupted_up_leaves_nothing(breakable: Cloud) -> None:
     breakable.command("down")
     starting = start(breakable)
-    until(lambda: bool(traces(breakable)), "up has begun to build", 30)
+    namespace = Path(f"/run/netns/lc-{breakable.name}")
+    until(namespace.exists, "up has begun to build", 30)
     starting.send_signal(signal.SIGINT)
     starting.wait(60)
     assert starting.stderr

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -228,8 +230,11 @@ def test_a_run_that_is_interrupted_is_carried_on_by_the_next(
     command = ["localhost", "-m", "stack_deploy", "-a", options]
     with environment.start("ansible", *command, PYTHONUNBUFFERED="1") as process:
         stack.until_event("Firewall", "CREATE_COMPLETE")
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate()
+        while process.poll() is None:
+            # Ansible does not notice each one.
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
     assert process.returncode != 0
     code, _ = deploy(environment, path)
     assert (code, stack.status()) == (0, "CREATE_COMPLETE")
