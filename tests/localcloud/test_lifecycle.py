@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from localcloud.engine import runtime
-from tests.conftest import ROOT, Cloud
+from tests.conftest import AS_TYPED, ROOT, Cloud
 from tests.localcloud.conftest import PARAMETER, connection, other_cloud
 from tests.localcloud.guests import leaves_by, output, until, until_state
 
@@ -65,7 +65,7 @@ def traces(cloud: Cloud) -> list[str]:
 
 def start(cloud: Cloud) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "up"],
+        [*AS_TYPED, sys.executable, "-m", "localcloud", "up"],
         cwd=ROOT,
         env=cloud.environment,
         stderr=subprocess.PIPE,
