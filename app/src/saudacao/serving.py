@@ -23,7 +23,7 @@ class Parts:
         self.log = log or Log(settings.release)
         self.workers = Workers(settings.max_workers, settings.max_queue)
         self.control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
-        self.health = Health(self.control)
+        self.health = Health()
 
     @property
     def ready(self) -> bool:
