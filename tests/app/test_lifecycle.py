@@ -158,7 +158,7 @@ def test_systemd_is_told_ready_once_calls_are_answered_and_never_stopping(
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(20)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        server = spawn()
+        server = spawn(watchdog=0)
         first = systemd.recv(1000).decode()
         with dial(plain(server.log.lines("ready")[0]["port"])) as channel:
             assert health(channel) == SERVING

@@ -4,14 +4,27 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
+
+if TYPE_CHECKING:
+    GenericHandler = grpc.GenericRpcHandler[Any, Any]
+else:
+    GenericHandler = grpc.GenericRpcHandler
 
 SERVICE = "trial.Trial"
 
 # What a caller must never read in a reply.
 HIDDEN = "words of the handler"
+
+
+class Hang(GenericHandler):
+    """Stops the thread that takes every call, once its method is called."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
+        if handler_call_details.method == f"/{SERVICE}/Hang":
+            time.sleep(3600)
 
 
 class Trial:
@@ -85,7 +98,7 @@ class Trial:
             "Echo": grpc.stream_stream_rpc_method_handler(self.echo),
         }
         generic = grpc.method_handlers_generic_handler(SERVICE, handlers)
-        server.add_generic_rpc_handlers((generic,))
+        server.add_generic_rpc_handlers((Hang(), generic))
         return (SERVICE,)
 
 

@@ -24,12 +24,17 @@ READY_BUT_DEAF = NOTIFY + "import time; notify(b'READY=1'); time.sleep(3600)\n"
 SLOW_SERVICE = """
 import time
 import grpc
+class Hang(grpc.GenericRpcHandler):
+    def service(self, details):
+        if details.method == "/slow.Slow/Hang":
+            time.sleep(3600)
 def wait(request, context):
     time.sleep(2)
     return request
 def register(server):
     handlers = {"Wait": grpc.unary_unary_rpc_method_handler(wait)}
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("slow.Slow", handlers)])
+    slow = grpc.method_handlers_generic_handler("slow.Slow", handlers)
+    server.add_generic_rpc_handlers([Hang(), slow])
     return ("slow.Slow",)
 """
 WRONG_SERVICE = """
@@ -67,8 +72,12 @@ def variant(archive: Path, release: str, settings: dict[str, str]) -> Path:
 
 
 def slow(archive: Path, release: str) -> Path:
-    """Return a release beside a real one whose service slow.Slow takes 2 s for a call of Wait."""
-    path = variant(archive, release, {"SERVER_SERVICE": "slow", "SERVER_MAX_CONNECTION_AGE": "2"})
+    """Return a release beside a real one whose service slow.Slow takes 2 s for a call of Wait.
+
+    A call of Hang hangs the whole server, which systemd notices within 3 s.
+    """
+    settings = {"SERVER_SERVICE": "slow", "SERVER_MAX_CONNECTION_AGE": "2", "SERVER_WATCHDOG": "3"}
+    path = variant(archive, release, settings)
     files = contents(path)
     entry_points = "[saudacao.services]\nslow = slow:register\n"
     _add_wheel(files, "slow", {"slow.py": SLOW_SERVICE}, entry_points)

@@ -8,6 +8,7 @@ import grpc
 from saudacao import sockets
 from saudacao.notify import notify
 from saudacao.serving import Parts
+from saudacao.watchdog import Watchdog
 
 STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 DRAIN = signal.SIGUSR1
@@ -22,10 +23,13 @@ DRAIN_MARGIN = 5.0
 class Lifecycle:
     """One started server and the signals it obeys; they must be blocked in every thread."""
 
-    def __init__(self, server: grpc.Server, port: int, parts: Parts) -> None:
+    def __init__(
+        self, server: grpc.Server, port: int, parts: Parts, watchdog: Watchdog | None = None
+    ) -> None:
         self._server = server
         self._port = port
         self._parts = parts
+        self._watchdog = watchdog
         self._deadline: float | None = None
         self._quiet = 0
 
@@ -35,6 +39,8 @@ class Lifecycle:
         self._parts.health.announce(serving=True)
         self._parts.log.info("ready", port=self._port)
         notify("READY=1", self._status("serving"))
+        if self._watchdog is not None:
+            self._watchdog.start()
         while self._obey(self._wait()):
             pass
         self._stop()
@@ -83,6 +89,8 @@ class Lifecycle:
     def _stop(self) -> None:
         started = time.monotonic()
         notify(self._status("stopping"))
+        if self._watchdog is not None:
+            self._watchdog.stop()
         self._parts.health.announce(serving=False)
         self._server.stop(self._parts.settings.stop_grace).wait()
         seconds = round(time.monotonic() - started, 3)

@@ -14,8 +14,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import grpc
+
     from saudacao.logs import Log
+    from saudacao.serving import Parts
     from saudacao.settings import Settings
+    from saudacao.watchdog import Watchdog
 
 BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -67,10 +71,23 @@ def _run(chosen: "Settings", log: "Log") -> None:
         readiness = Readiness(chosen.readiness_port, lambda: parts.ready)
         log.info("readiness", port=readiness.port)
         readiness.start()
-    Lifecycle(server, port, parts).run()
+    Lifecycle(server, port, parts, _watchdog(server, parts)).run()
     if parts.workers.held:
         # A handler that outlives its grace would hold up the exit for as long as it likes.
         os._exit(0)
+
+
+def _watchdog(server: "grpc.Server", parts: "Parts") -> "Watchdog | None":
+    """Return what watches the server, where systemd listens and it is wanted."""
+    if not parts.settings.watchdog or "NOTIFY_SOCKET" not in os.environ:
+        return None
+    from saudacao.watchdog import Watchdog
+
+    try:
+        return Watchdog(server, parts.settings.watchdog, parts.log)
+    except OSError as error:
+        parts.log.warning("watchdog", message=f"nothing watches the server: {error}")
+        return None
 
 
 if __name__ == "__main__":

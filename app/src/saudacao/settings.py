@@ -64,6 +64,11 @@ class Settings(BaseModel):
         gt=0,
         description="Seconds without a free worker after which the server is not ready.",
     )
+    watchdog: float = Field(
+        default=3 * DEADLINE,
+        ge=0,
+        description="Seconds without an answer after which systemd restarts the server; 0: never.",
+    )
     reflection: bool = Field(default=False, description="Serve gRPC's server reflection.")
 
     @model_validator(mode="before")
