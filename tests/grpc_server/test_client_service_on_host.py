@@ -29,10 +29,11 @@ def status(deployment: Deployment) -> dict[str, Any]:
 
 
 def failures(deployment: Deployment) -> list[dict[str, Any]]:
-    """Return the failed calls that the client's journal tells of."""
+    """Return the failed calls that the client's journal tells of since it began to count."""
+    since = status(deployment)["since"]
     text = deployment.host.run(f"journalctl --sync; journalctl --unit={UNIT} --output=cat").stdout
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [line for line in lines if line["event"] == "call"]
+    return [line for line in lines if line["event"] == "call" and line["time"] >= since]
 
 
 @pytest.fixture(scope="module")
