@@ -1,9 +1,7 @@
 """Fixtures that several test packages share: the local cloud that a test session runs on."""
 
-import contextlib
 import fcntl
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -14,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.chaos.plugin", "tests.distribution"]
+pytest_plugins = ["tests.chaos.plugin", "tests.distribution", "tests.leftovers"]
 
 ROOT = Path(__file__).parents[1]
-TEST_CLOUDS = re.compile(r"test\d+(x\d+)?|molecule")
 
 # Ctrl-C reaches the command as in a terminal, though the runner's workers ignore it; and the
 # command ends with the worker that started it.
@@ -124,17 +121,3 @@ def cloud() -> Iterator[Cloud]:
             yield cloud
         finally:
             cloud.command("down")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the clouds of workers that Ctrl-C has ended before they could do so themselves."""
-    if hasattr(config, "workerinput"):
-        return
-    for lock in Path("/run/localcloud").glob("*.lock"):
-        if TEST_CLOUDS.fullmatch(lock.stem):
-            with contextlib.suppress(pytest.fail.Exception), reserved(lock.stem):
-                subprocess.run(
-                    [sys.executable, "-m", "localcloud", "--name", lock.stem, "down"],
-                    cwd=ROOT,
-                    check=True,
-                )

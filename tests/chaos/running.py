@@ -164,7 +164,7 @@ class Deployment:
                 if [name for name in states if states[name] != "inactive"] == [status["release"]]:
                     return status
             assert time.monotonic() < deadline, f"the host did not come to rest: {status}"
-            time.sleep(0.1)
+            time.sleep(0.4)
 
 
 def _end(deployment: "subprocess.Popen[bytes] | None") -> None:

@@ -9,7 +9,7 @@ from tests.chaos.plugin import PROPERTY
 from tests.chaos.rows import NEW, ROWS, Row
 from tests.chaos.running import Deployment
 from tests.conftest import ROOT, Cloud
-from tests.e2e.environment import Environment
+from tests.e2e.environment import PROOF, Environment
 
 FAULTY = ROOT / "tests/e2e/faulty"
 # Short times, so that a row is one of seconds; long enough for a busy machine. A server is slowed
@@ -28,9 +28,12 @@ def deployment(
     cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("chaos")
-    environment = Environment.create("chaos", folder, cloud, **VARIABLES)
     # The short form, part of every test run, leaves out the stack and the verification.
-    following = "site.yml" if request.config.getoption("--chaos") else "playbooks/deploy.yml"
+    following, variables = "playbooks/deploy.yml", VARIABLES
+    if request.config.getoption("--chaos"):
+        following = "site.yml"
+        variables = variables | {"grpc_server_proof_command": PROOF}
+    environment = Environment.create("chaos", folder, cloud, **variables)
     deployment = Deployment(environment, folder, following)
     yield deployment
     deployment.end()

@@ -11,13 +11,14 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import EnvironmentFactory
-from tests.e2e.environment import Environment, Run
+from tests.e2e.environment import PROOF, Environment, Run
 
 FAULTY = ROOT / "tests/e2e/faulty"
 # Connections move within two seconds, and a server that hangs is killed after three.
 SETTINGS = {"SERVER_MAX_CONNECTION_AGE": "2", "SERVER_STOP_GRACE": "1"}
 VARIABLES = {
     "release_settings": SETTINGS,
+    "grpc_server_proof_command": PROOF,
     "grpc_server_proof_seconds": 5,
     "grpc_server_stop_timeout": 3,
 }

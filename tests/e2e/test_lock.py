@@ -94,7 +94,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def test_the_second_of_two_runs_is_told_who_holds_the_lock(

@@ -12,7 +12,7 @@ from tests.conftest import AS_TYPED, ROOT, reserved
 
 SCENARIOS = {
     "default": ("syntax", "create", "converge", "idempotence", "verify", "destroy"),
-    "upgrade": ("syntax", "create", "converge", "side_effect", "verify", "destroy"),
+    "upgrade": ("create", "converge", "side_effect", "verify", "destroy"),
 }
 
 

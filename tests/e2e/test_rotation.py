@@ -3,18 +3,22 @@
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import EnvironmentFactory
 from tests.e2e.environment import Environment
-from tests.grpc_server.calling import Calls, call_once, calling
+from tests.grpc_server.calling import Calls, call_once
+from tests.grpc_server.calling import calling as calling_at
 
 PLAYBOOK = "playbooks/rotate_certificates.yml"
 CA = ("--extra-vars", "certificates=ca")
 END = ("--extra-vars", "certificates=end")
 GREETING = "Olá, Leonardo!"
+# Up to three callers call for minutes: what each of them does is to open connections now and then.
+calling = partial(calling_at, rate=20, fresh_rate=5)
 # Before the new CA is there, and before any host trusts it.
 WORST_MOMENTS = ("certificates : Take the pair into use", "grpc_server : Stage the certificates")
 

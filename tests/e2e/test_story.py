@@ -14,7 +14,7 @@ from tests.e2e.environment import Environment
 
 # Connections move to the new release within this many seconds.
 AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
-LOAD = ("--rate=50", "--concurrency=4")
+LOAD = ("--rate=25", "--concurrency=4")
 # On the host, from the switch's start to the other release answering; 1 s where nothing else runs.
 BUSY_ROLLBACK_SECONDS = 3
 REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import AS_TYPED
 from tests.grpc_server.host import wait_for
 
 PORT = 50051
@@ -48,12 +49,12 @@ def call_once(config: Path) -> str:
 
 
 @contextmanager
-def calling(config: Path) -> Iterator[Calls]:
+def calling(config: Path, *, rate: int = 100, fresh_rate: int = 20) -> Iterator[Calls]:
     """Call from outside, over lasting and over fresh connections, until the block ends."""
-    command = [str(PROGRAM), "--config", str(config), "--json", "--duration", "600"]
+    command = [*AS_TYPED, str(PROGRAM), f"--config={config}", "--json", "--duration=600"]
     calls, clients = Calls(), []
     try:
-        for mode in (["--concurrency", "4", "--rate", "100"], ["--fresh", "--rate", "20"]):
+        for mode in (["--concurrency=4", f"--rate={rate}"], ["--fresh", f"--rate={fresh_rate}"]):
             before = _connections()
             words = [*command, *mode, "Leonardo"]
             client = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)

@@ -74,6 +74,10 @@ class Deployment:
 
     def use(self, release: str) -> None:
         """Have a release in use, confirmed, and the only one that runs."""
+        status = self.host.ask("status")
+        running = [name for name, one in status["releases"].items() if one["state"] != "inactive"]
+        if status["settled"] and running == [status["release"]] == [release]:
+            return
         self.host.ask("switch", release)
         self.host.ask("confirm", release)
         stop = "systemctl list-units --plain --no-legend 'saudacao@*' | cut -d ' ' -f 1"
@@ -116,11 +120,17 @@ def deployed(fresh: Deployment, checked: Checked) -> Deployment:
     return fresh
 
 
-@pytest.fixture
-def second(deployed: Deployment) -> str:
-    """A second release, installed: the same service with other settings."""
+@pytest.fixture(scope="session")
+def second_archive(deployed: Deployment) -> Path:
+    """A second release: the same service with other settings."""
     settings = {"SERVER_MAX_CONNECTION_AGE": "2", "SERVER_MAX_CONNECTION_AGE_GRACE": "5"}
-    return deployed.install(archives.variant(deployed.archive, "0.2.0-second", settings))
+    return archives.variant(deployed.archive, "0.2.0-second", settings)
+
+
+@pytest.fixture
+def second(deployed: Deployment, second_archive: Path) -> str:
+    """The second release's id; it is installed."""
+    return deployed.install(second_archive)
 
 
 @pytest.fixture

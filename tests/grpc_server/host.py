@@ -101,7 +101,7 @@ def wait_for(holds: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS
     while not holds():
         if time.monotonic() - begin > seconds:
             raise AssertionError(f"after {seconds:g} s it is still not so: {what}")
-        time.sleep(0.1)
+        time.sleep(0.2)
     return time.monotonic() - begin
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,13 +38,14 @@ def failures(deployment: Deployment) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def client(deployed: Deployment) -> Deployment:
-    """The host with the client, which was only checked before."""
+def client(deployed: Deployment) -> Iterator[Deployment]:
+    """The host with the client, which was only checked before; other tests have no use for it."""
     host = deployed.host
     assert play(deployed, "--check", "--diff") > 0
     assert host.run("getent passwd saudacao-client", check=False).stdout == ""
     assert play(deployed) > 0
-    return deployed
+    yield deployed
+    host.run(f"systemctl disable --now {UNIT}")
 
 
 def test_a_second_run_changes_nothing(client: Deployment) -> None:

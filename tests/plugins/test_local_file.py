@@ -1,10 +1,11 @@
-"""The action `local_file`: files and folders of the control node."""
+"""The actions `local_file` and `local_move`: files and folders of the control node."""
 
 from pathlib import Path
 
 import pytest
 
 from plugins.action.local_file import make_folder, write
+from plugins.action.local_move import move
 
 
 def mode(path: Path) -> int:
@@ -45,3 +46,28 @@ def test_the_mode_of_a_folder_that_is_there_is_set_right(tmp_path: Path) -> None
     folder.mkdir(mode=0o755)
     assert make_folder(folder, 0o700, check=False)
     assert mode(folder) == 0o700
+
+
+def test_files_take_the_place_of_those_of_their_names(tmp_path: Path) -> None:
+    aside, folder = tmp_path / "next", tmp_path / "folder"
+    files = [aside / "server.key", aside / "server.crt"]
+    for file in [*files, aside / "ca.crt", folder / "server.key"]:
+        write_new(file)
+    move(files, folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        file.name: str(file) for file in files
+    }
+    assert [path.name for path in aside.iterdir()] == ["ca.crt"]
+    move([], folder, left=aside)
+    assert not aside.exists()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"server\.key"):
+        move([tmp_path / "server.key"], tmp_path)
+
+
+def write_new(file: Path) -> None:
+    """Write a file that says where it was made."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(str(file))

@@ -118,6 +118,17 @@ def test_a_setting_makes_a_release_and_going_back_finds_the_old_one(machine: Mac
     assert "changed=0" in output
 
 
+def test_another_setting_alone_builds_no_wheel_again(machine: Machine) -> None:
+    """What was built from a file is not looked for when the file is another."""
+    kept = next((machine.folder / "cache/built").glob("*/*/*.whl"))
+    kept.rename(kept.with_name("trial-9.9.9-py3-none-any.whl"))
+    machine.run(settings={"SERVER_MAX_WORKERS": 8})
+    assert "trial-9.9.9-py3-none-any.whl" in wheels(machine.archives()[0])
+    (machine.project / "src/trial/__init__.py").write_text("def main(): pass\n")
+    machine.run(settings={"SERVER_MAX_WORKERS": 8})
+    assert "trial-1.2.3-py3-none-any.whl" in wheels(machine.archives()[0])
+
+
 def test_the_release_is_a_fact_of_localhost(built: Machine) -> None:
     output = built.run("-v")
     assert f"id: {built.archives()[0].stem}" in output

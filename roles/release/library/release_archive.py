@@ -24,7 +24,7 @@ description:
     server's settings and the descriptors of its interface into one tar whose name and bytes depend
     on its content only.
   - Nothing is built when an archive is there that was made from the same files, lock, settings,
-    target and build tools.
+    target and build tools. The projects' wheels are built once for the same files and build tools.
   - In check mode, the id is C(<version>-unbuilt) when wheels would have to be downloaded first.
 options:
   projects:

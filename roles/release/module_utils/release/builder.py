@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Builder:
         return {"changed": new, "diff": differences, "ansible_facts": {"release": fact}}
 
     def _build(self, store: Store, scratch: Path, *, check_mode: bool) -> tuple[Record, bool]:
-        own = [Wheel.of(path) for path in self.projects.build(scratch)]
+        own = [Wheel.of(path) for path in self._built(scratch, check_mode=check_mode)]
         wanted = self._wanted()
         locked, missing = self.cache.find(wanted)
         if missing and check_mode:
@@ -86,6 +87,16 @@ class Builder:
         if not check_mode:
             store.add(record, archive)
         return record, new
+
+    def _built(self, scratch: Path, *, check_mode: bool) -> list[Path]:
+        """Build the projects' wheels, unless that was done before: settings are not in them."""
+        key = f"{sys.implementation.cache_tag}-{self.projects.digest()}"
+        wheels = self.cache.built(key)
+        if not wheels:
+            wheels = self.projects.build(scratch)
+            if not check_mode:
+                self.cache.keep(key, wheels)
+        return wheels
 
     def _wanted(self) -> list[Pin]:
         return list({**self.pins, self.installer.name: self.installer}.values())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from . import ReleaseError
 from .lock import Pin
 from .target import Target
+
+_KEPT_BUILDS = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,33 @@ class Cache:
             else:
                 missing.append(pin)
         return found, missing
+
+    def built(self, key: str) -> list[Path]:
+        """Return the wheels that were kept under a key, in their order; none if there are none."""
+        folder = self._builds / key
+        with contextlib.suppress(OSError):
+            os.utime(folder)
+        return [path for place in sorted(folder.glob("*")) for path in place.glob("*.whl")]
+
+    def keep(self, key: str, wheels: Iterable[Path]) -> None:
+        """Keep wheels under a key, all or none; only the newest few keys stay."""
+        self._builds.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._builds) as scratch:
+            whole = Path(scratch, "whole")
+            for place, path in enumerate(wheels):
+                copy = whole / f"{place:02}" / path.name
+                copy.parent.mkdir(parents=True)
+                shutil.copyfile(path, copy)
+            # Another run may have been first.
+            with contextlib.suppress(OSError):
+                whole.rename(self._builds / key)
+        kept = sorted(self._builds.glob("*-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in kept[_KEPT_BUILDS:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    @property
+    def _builds(self) -> Path:
+        return self.root / "built"
 
     def download(self, pins: Iterable[Pin]) -> None:
         """Fetch the pins' wheels with pip, as it is configured on this machine.
