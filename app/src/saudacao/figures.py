@@ -5,7 +5,6 @@ of a process is called as there.
 """
 
 import contextlib
-import os
 import resource
 import time
 from collections.abc import Iterator
@@ -93,7 +92,7 @@ class Figures:
             pages = [int(word) for word in (PROCESS / "statm").read_text().split()[:2]]
             virtual.add(pages[0] * resource.getpagesize())
             resident.add(pages[1] * resource.getpagesize())
-            files.add(len(os.listdir(PROCESS / "fd")))
+            files.add(sum(1 for _ in (PROCESS / "fd").iterdir()))
         yield from (virtual, resident, files)
         most = Family("process_max_fds", "gauge", "Files that it may have open.")
         yield most.add(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
