@@ -27,9 +27,10 @@ class Figure:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        read: Any = text_string_to_metric_families
         self._found = {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in read(text)
             for sample in family.samples
         }
 
@@ -154,8 +155,8 @@ def test_the_server_and_its_process_are_told(start: Serve) -> None:
     assert figure.server("release_info", release="r1") == 1
     assert figure.server("ready") == 1
     assert 0 < (figure("process_cpu_seconds_total") or 0) <= time.process_time()
-    resident, virtual = figure("process_resident_memory_bytes"), figure("process_virtual_memory_bytes")
-    assert 2**20 < (resident or 0) < (virtual or 0)
+    memory = [figure(f"process_{kind}_memory_bytes") or 0 for kind in ("resident", "virtual")]
+    assert 2**20 < memory[0] < memory[1]
     assert 3 < (figure("process_open_fds") or 0) < (figure("process_max_fds") or 0)
     server.parts.health.leave()
     assert told(server).server("ready") == 0
@@ -168,7 +169,7 @@ def days(server: Running, name: str) -> float:
 def test_the_certificates_in_use_are_told(
     start: Serve, authority: Authority, tmp_path: Path
 ) -> None:
-    """New ones from the moment in which they are used; of several CAs the one that lasts longest."""
+    """New ones from the moment in which they are used; of several CAs the longest-lived."""
     server = start(tls_directory=authority.folder)
     assert 0.9 < days(server, "ca") <= 1
     authority.write_ca(Authority(tmp_path / "other"))

@@ -23,7 +23,6 @@ from tests.app.test_lifecycle import begin, plain
 from tests.app.test_server import complaint
 from tests.app.trial import Trial
 
-
 FIGURES = "figures\n"
 BIG = "x" * 8_000_000
 

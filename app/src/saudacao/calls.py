@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -16,7 +16,6 @@ from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 from saudacao.logs import Log, request_id
 from saudacao.metrics import Metrics
-from saudacao.overload import Admission
 
 RELEASE = "x-release"
 
@@ -31,12 +30,15 @@ class _Outcome(Protocol):
 
 
 class Calls(Interceptor):
-    """Wraps every handler except the health service's, which is asked all the time."""
+    """Wraps every handler except the health service's, which is asked all the time.
 
-    def __init__(self, log: Log, metrics: Metrics, admission: Admission) -> None:
+    `knows` tells whether a handler is that of a method that there is.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, knows: Callable[[Handler], bool]) -> None:
         self.log = log
         self.metrics = metrics
-        self._admission = admission
+        self._knows = knows
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -46,7 +48,7 @@ class Calls(Interceptor):
         method = handler_call_details.method
         if is_health(method):
             return handler
-        label = self.metrics.start(method if self._admission.knows(handler) else None)
+        label = self.metrics.start(method if self._knows(handler) else None)
         behavior = _Behavior(self, method[:_LOGGED_METHOD], label, handler)
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(behavior.stream)
@@ -54,7 +56,7 @@ class Calls(Interceptor):
 
 
 class _Behavior:
-    """A method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
+    """One call's method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
 
     Reading and parsing inside gives requests that cannot be read a log line and a status too.
     """
@@ -64,6 +66,7 @@ class _Behavior:
         self.method = method
         self.label = label
         self.arrived = time.monotonic()
+        self.request_bytes = 0
         self._handler = handler
         self._function: Any = (
             handler.unary_unary
@@ -91,6 +94,7 @@ class _Behavior:
         return context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
 
     def _parse(self, request: bytes) -> Any:
+        self.request_bytes += len(request)
         parse = self._handler.request_deserializer
         try:
             return parse(request) if parse else request
@@ -155,6 +159,7 @@ class _Call:
             "method": behavior.method,
             "code": code,
             "duration_ms": round((now - self._started) * 1000, 3),
+            "request_bytes": behavior.request_bytes,
             "peer": self._context.peer(),
         } | fields
         if error is not None:

@@ -120,8 +120,10 @@ def explain(error: grpc.RpcError, config: Config, request_id: str | None = None)
     """
     code, details = error.code(), error.details() or "no reason given"
     happened = f"the call to {config.endpoint} ended with {code.name}: {details}"
-    answered = [str(value) for key, value in error.trailing_metadata() or () if key == REQUEST_ID]
-    identity = answered[-1] if answered else request_id
+    answered = (
+        str(item.value) for item in error.trailing_metadata() or () if item.key == REQUEST_ID
+    )
+    identity = next(answered, request_id)
     under = f" (request id {identity})" if identity else ""
     return f"{happened}; {_advice(code, details, config)}{under}"
 

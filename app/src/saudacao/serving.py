@@ -44,7 +44,7 @@ def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:
     admission = Admission(parts.workers, parts.control, parts.metrics)
     server = grpc.server(
         parts.workers,
-        interceptors=[Calls(parts.log, parts.metrics, admission), admission],
+        interceptors=[Calls(parts.log, parts.metrics, admission.knows), admission],
         options=_options(settings),
         maximum_concurrent_rpcs=parts.workers.capacity + CONTROL_QUEUE,
     )
@@ -68,7 +68,7 @@ def _add_reflection(server: grpc.Server, names: tuple[str, ...]) -> None:
 def _bind(server: grpc.Server, port: int, certificates: Certificates | None) -> int:
     """Bind every address; gRPC takes [::] as IPv6 and IPv4, or as the one that the host has."""
     address = f"[::]:{port}"
-    credentials = certificates and certificates.credentials()
+    credentials = None if certificates is None else certificates.credentials()
     try:
         if credentials is None:
             return server.add_insecure_port(address)

@@ -23,8 +23,8 @@ class Certificates:
     gRPC asks at each handshake. A new set is taken into use only when its key belongs to its
     certificate; until then, the one in use stays, and the log says why.
 
-    `ends` is until when those in use are valid, in seconds since 1970: `ca`, of several the one that
-    lasts longest, and `server`. One whose end cannot be read is not in it.
+    `ends` is until when those in use are valid, in seconds since 1970: `server`, and `ca`, of
+    several the one that lasts longest. One whose end cannot be read is not in it.
     """
 
     def __init__(self, directory: Path, log: Log) -> None:
