@@ -2,7 +2,9 @@
 
 Run it from the repository's root: `python -m bench.server [ROUNDS]`. It prints, for each server,
 the median of the rounds: milliseconds from the start to the first answer, memory (MiB, PSS), calls
-a CPU-second of the server, and the ratio of that to the bare server's.
+a CPU-second of the server, and the ratio of that to the bare server's in the same round. All that
+a deployed server does is on, and its figures are read every second. The exit code is 1 when the
+server without TLS has less than LEAST of the bare one's calls.
 """
 
 import os
@@ -10,8 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
+from collections.abc import Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,6 +28,7 @@ from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 from tests.app.pki import Authority
 
 SECONDS = 2.0
+LEAST = 0.92
 CONCURRENCY = 16
 MESSAGE = saudacao_pb2.Mensagem(nome="Leonardo")
 
@@ -52,8 +59,8 @@ class Figures:
     calls_per_cpu_second: float
 
 
-def main() -> None:
-    """Measure in turns, and print the medians."""
+def main() -> int:
+    """Measure in turns, print the medians, and return the exit code."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder:
         tls = Authority(Path(folder))
@@ -69,21 +76,30 @@ def main() -> None:
         for _ in range(rounds):
             for kind, (command, settings) in kinds.items():
                 found[kind].append(_round(command, settings, tls if "mTLS" in kind else None))
-    base = median(each.calls_per_cpu_second for each in found["bare"])
+    ratios = {kind: _ratio(figures, found["bare"]) for kind, figures in found.items()}
     for kind, figures in found.items():
         speed = median(each.calls_per_cpu_second for each in figures)
         start = median(each.start_ms for each in figures)
         memory = median(each.memory_mib for each in figures)
         sys.stdout.write(
             f"{kind:12} start {start:4.0f} ms  memory {memory:4.1f} MiB  "
-            f"{speed:5.0f} calls/CPU-s  {speed / base:.2f}\n"
+            f"{speed:5.0f} calls/CPU-s  {ratios[kind]:.3f}\n"
         )
+    return int(ratios["full"] < LEAST)
+
+
+def _ratio(figures: list[Figures], base: list[Figures]) -> float:
+    """Return the median of the rounds' ratios: what slows a whole round down is not in it."""
+    pairs = zip(figures, base, strict=True)
+    return median(one.calls_per_cpu_second / other.calls_per_cpu_second for one, other in pairs)
 
 
 def _round(command: list[str], settings: dict[str, str], tls: Authority | None) -> Figures:
     port = _free_port()
     config = tls.config(port) if tls else Config(f"127.0.0.1:{port}", "")
-    environment = os.environ | settings | {"SERVER_PORT": str(port)}
+    figures_port = _free_port()
+    own = {"SERVER_PORT": str(port), "READINESS_PORT": str(figures_port)}
+    environment = os.environ | settings | own
     # A pipe with a reader, as the journal is: a file or /dev/null would flatter the log.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as journal:
         started = time.monotonic()
@@ -94,7 +110,8 @@ def _round(command: list[str], settings: dict[str, str], tls: Authority | None) 
             with connect(config, own_connection=True) as channel:
                 saudacao_pb2_grpc.SaudacaoServiceStub(channel).Saudar(MESSAGE, timeout=20)
             start_ms = (time.monotonic() - started) * 1000
-            speed = _load(config, server.pid)
+            with _reading(figures_port if settings else None):
+                speed = _load(config, server.pid)
             figures = Figures(start_ms, _memory(server.pid), speed)
             server.kill()
         journal.kill()
@@ -108,6 +125,28 @@ def _await(port: int) -> None:
             if knock.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.002)
+
+
+@contextmanager
+def _reading(port: int | None) -> Iterator[None]:
+    """Read the figures at `port`, if any, every second until the block ends."""
+    ended = threading.Event()
+
+    def read() -> None:
+        while True:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+                reply.read()
+            if ended.wait(1.0):
+                return
+
+    with futures.ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read) if port else None
+        try:
+            yield
+        finally:
+            ended.set()
+        if reading:
+            reading.result()
 
 
 def _load(config: Config, pid: int) -> float:
@@ -148,4 +187,4 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -127,10 +127,12 @@ def _endless(first: Iterator[bytes]) -> Iterator[bytes]:
     yield from iter(lambda: b"x", None)
 
 
-def test_names_are_never_logged(start: Serve) -> None:
+def test_names_are_never_logged_but_how_long_they_are(start: Serve) -> None:
     server = start()
     with server.channel() as channel:
         greet(channel, "Fulana-de-Tal")
         failure(lambda **_: greet(channel, "Fulana-de-Tal\n"))
     until(lambda: len(server.log.lines("call")) == 2)
     assert "Fulana" not in server.log.text
+    # A tag, a length, and 13 or 14 characters.
+    assert [line["request_bytes"] for line in server.log.lines("call")] == [15, 16]

@@ -2,19 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from saudacao.client import explain
 from saudacao.names import varied
 from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 from typing_extensions import override
 
 from tests.app.conftest import Serve
 from tests.app.pki import Authority
-from tests.app.running import COMMAND, Running, until, write_config
+from tests.app.running import COMMAND, Running, dial, greet, until, write_config
 
 
 class WrongGreeter(saudacao_pb2_grpc.SaudacaoServiceServicer):
@@ -76,6 +78,25 @@ def test_each_name_has_its_line_and_a_bad_one_spoils_only_the_exit_code(tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_a_failure_names_the_request_id_under_which_the_server_logged_it(
+    server: Running, tmp_path: Path
+) -> None:
+    done = client(tmp_path, "")
+    until(lambda: server.log.calls("INVALID_ARGUMENT"))
+    (line,) = server.log.calls("INVALID_ARGUMENT")
+    assert done.stderr.endswith(f" (request id {line['request_id']})\n")
+
+
+def test_a_call_that_is_given_a_request_id_fails_with_that_one(
+    server: Running, authority: Authority
+) -> None:
+    config = authority.config(server.port)
+    with dial(config) as channel, pytest.raises(grpc.RpcError) as caught:
+        greet(channel, "")
+    (line,) = server.log.calls("INVALID_ARGUMENT")
+    assert f"(request id {line['request_id']})" in explain(caught.value, config)
+
+
 def test_two_hundred_varied_names_are_all_greeted_and_found_in_the_log(
     server: Running, tmp_path: Path
 ) -> None:
@@ -127,6 +148,7 @@ def test_a_stopped_server_is_reported_with_what_to_check(tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (1, "")
     assert "UNAVAILABLE" in done.stderr
     assert "check that the server runs" in done.stderr
+    assert re.search(r"\(request id [0-9a-f]{8}-0\)$", done.stderr.rstrip())
     assert done.stderr.count("\n") == 1
 
 

@@ -1,7 +1,14 @@
-"""HTTP GET /ready: what load balancers are told, and that no caller of it holds up another."""
+"""HTTP GET /ready: what load balancers are told, and that no caller of it holds up another.
 
+And GET /metrics, for callers on the same host.
+"""
+
+import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,9 +23,24 @@ from tests.app.test_lifecycle import begin, plain
 from tests.app.test_server import complaint
 from tests.app.trial import Trial
 
+FIGURES = "figures\n"
+BIG = "x" * 8_000_000
 
-def listen(is_ready: Callable[[], bool] = lambda: True) -> int:
-    readiness = Readiness(0, is_ready)
+# Asks for both on an address of this host and on one of its loopback.
+ASK = """
+import sys, http.client
+for host in ("192.0.2.1", "127.0.0.1", "::1"):
+    for path in ("/ready", "/metrics"):
+        connection = http.client.HTTPConnection(host, int(sys.argv[1]), timeout=10)
+        connection.request("GET", path)
+        print(connection.getresponse().status)
+"""
+
+
+def listen(
+    is_ready: Callable[[], bool] = lambda: True, figures: Callable[[], str] | None = None
+) -> int:
+    readiness = Readiness(0, is_ready, figures)
     readiness.start()
     return readiness.port
 
@@ -73,6 +95,48 @@ def test_not_ready_is_said_while_it_is_so() -> None:
 )
 def test_anything_else_is_refused(method: str, path: str, status: int) -> None:
     assert ask(listen(), path, method)[0] == status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_figures_are_told_to_this_host(host: str) -> None:
+    port = listen(lambda: False, lambda: FIGURES)
+    assert ask(port, "/metrics", host=host) == (200, FIGURES.encode())
+    assert ask(port, "/metrics?a", "HEAD", host) == (200, b"")
+    assert ask(port, "/metrics", "POST", host)[0] == 405
+    assert ask(port, host=host)[0] == 503
+
+
+def test_without_figures_there_are_none() -> None:
+    assert ask(listen(), "/metrics")[0] == 404
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_the_figures_are_told_to_nobody_else(spawn: Spawn) -> None:
+    """In a network of its own, where the host has an address that is not of its loopback."""
+    script = 'ip link set lo up && ip address add 192.0.2.1/32 dev lo && exec "$@"'
+    server = spawn("unshare", "--net", "sh", "-c", script, "sh", readiness_port=0)
+    server.ready()
+    port = server.log.lines("readiness")[0]["port"]
+    inside = ["nsenter", "--net", "--target", str(server.process.pid), sys.executable, "-c", ASK]
+    done = subprocess.run([*inside, str(port)], check=True, capture_output=True, timeout=20)
+    assert done.stdout.split() == [b"200", b"404", b"200", b"200", b"200", b"200"]
+
+
+def test_a_caller_that_reads_slowly_gets_all_and_holds_up_nobody() -> None:
+    port = listen(figures=lambda: BIG)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        peer.shutdown(socket.SHUT_WR)
+        assert peer.recv(10) == b"HTTP/1.1 2"
+        assert ask(port)[0] == 200
+        rest = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+    assert len(rest.partition(b"\r\n\r\n")[2]) == len(BIG)
+
+
+def test_figures_that_cannot_be_told_leave_the_rest_in_order() -> None:
+    port = listen(figures=lambda: json.loads("no JSON"))
+    assert say(port, b"GET /metrics HTTP/1.1\r\n\r\n") == b""
+    assert ask(port)[0] == 200
 
 
 def test_head_has_no_body_and_says_how_long_it_would_be() -> None:

@@ -68,6 +68,11 @@ def test_the_first_failure_is_told_with_status_time_release_and_id() -> None:
         assert part in words
 
 
+def test_an_id_that_the_message_has_is_not_told_twice() -> None:
+    failure = FAILURE | {"message": "nobody listens (request id x-1)"}
+    assert findings(seen(failed=1, first_failure=failure)).count("x-1") == 1
+
+
 def test_a_failure_before_the_switch_is_not_the_new_releases() -> None:
     companion = seen(failed=1, first_failure=FAILURE)
     assert proof.proof_failed_since(companion, "2026-01-02T03:04:05.000Z")

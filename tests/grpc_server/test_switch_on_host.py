@@ -38,6 +38,13 @@ def test_three_switches_lose_no_call_and_the_host_is_ready_all_the_time(
     assert set(answers) == {200}
     in_use = host.ask("status")
     assert in_use["map"]["loaded_readiness_port"] == in_use["release_port"] + 1000
+    # The figures of the release in use, to the host itself and to nobody else.
+    told = host.run("curl --silent --fail http://localhost:50052/metrics").stdout
+    assert f'saudacao_server_release_info{{release="{in_use["release"]}"}} 1' in told
+    assert "saudacao_server_connections" in told
+    assert "process_resident_memory_bytes" in told
+    assert 'saudacao_server_certificate_left_days{certificate="server"}' in told
+    assert readiness(host.address, "/metrics") == 404
 
 
 @contextmanager
@@ -59,11 +66,11 @@ def asking(address: str) -> Iterator[list[int]]:
         thread.join()
 
 
-def readiness(address: str) -> int:
+def readiness(address: str, path: str = "/ready") -> int:
     """Return the status of one answer; 0 without one."""
     connection = HTTPConnection(address, 50052, timeout=2)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", path)
         return connection.getresponse().status
     except OSError:
         return 0

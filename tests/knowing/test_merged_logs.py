@@ -44,6 +44,33 @@ def test_a_host_that_did_not_answer_is_a_problem_beside_the_others_lines() -> No
     assert (len(found["entries"]), found["problem"]) == (1, "b: refused\nc: timed out")
 
 
+def journal(*messages: dict[str, Any], rc: int = 0, stderr: str = "") -> dict[str, Any]:
+    """What a client's host has said, as journalctl prints it."""
+    lines = [
+        json.dumps({"__REALTIME_TIMESTAMP": "1795628516000000", "MESSAGE": json.dumps(message)})
+        for message in messages
+    ]
+    return {"_logs_client": {"rc": rc, "stdout": "\n".join(lines), "stderr": stderr}}
+
+
+def test_a_clients_lines_of_a_call_are_among_the_servers() -> None:
+    failed = {"event": "call", "level": "error", "request_id": "ab-1", "status": "UNAVAILABLE"}
+    other = failed | {"request_id": "ab-12"}
+    hosts = {"server": said(entry(1, request_id="ab-1")), "client": journal(failed, other)}
+    found = merged_logs(hosts, ["server", "client"], 9, "ab-1")
+    assert [item["host"] for item in found["entries"]] == ["server", "client"]
+    assert found["entries"][1]["fields"]["status"] == "UNAVAILABLE"
+    assert found["problem"] == ""
+    assert merged_logs(hosts, ["client"], 9, "", "critical")["entries"] == []
+
+
+def test_a_client_that_logged_nothing_is_no_problem_and_a_bad_time_is() -> None:
+    nothing = {"client": journal(rc=1)}
+    assert merged_logs(nothing, ["client"], 9)["problem"] == ""
+    refused = {"client": journal(rc=1, stderr="Failed to parse timestamp: soon")}
+    assert merged_logs(refused, ["client"], 9)["problem"].startswith("client: Failed to parse")
+
+
 def test_no_host_is_said_to_be_one() -> None:
     assert merged_logs({}, [], 9)["problem"] == "no host runs: there is no log to show"
 

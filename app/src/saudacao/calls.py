@@ -1,21 +1,22 @@
-"""What every call of every service gets: an id, a line in the log, and an honest status."""
+"""What every call of every service gets: an id, a line in the log, an honest status, a count."""
 
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from saudacao.connection import REQUEST_ID
 from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 from saudacao.logs import Log, request_id
+from saudacao.metrics import Metrics
 
-REQUEST_ID = "x-request-id"
 RELEASE = "x-release"
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,33 +30,43 @@ class _Outcome(Protocol):
 
 
 class Calls(Interceptor):
-    """Wraps every handler except the health service's, which is asked all the time."""
+    """Wraps every handler except the health service's, which is asked all the time.
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    `knows` tells whether a handler is that of a method that there is.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, knows: Callable[[Handler], bool]) -> None:
+        self.log = log
+        self.metrics = metrics
+        self._knows = knows
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
         """Return the method's handler, wrapped."""
         handler = cast(Handler, continuation(handler_call_details))
-        if is_health(handler_call_details.method):
+        method = handler_call_details.method
+        if is_health(method):
             return handler
-        behavior = _Behavior(self._log, handler_call_details.method[:_LOGGED_METHOD], handler)
+        label = self.metrics.start(method if self._knows(handler) else None)
+        behavior = _Behavior(self, method[:_LOGGED_METHOD], label, handler)
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(behavior.stream)
         return grpc.stream_unary_rpc_method_handler(behavior)
 
 
 class _Behavior:
-    """A method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
+    """One call's method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
 
     Reading and parsing inside gives requests that cannot be read a log line and a status too.
     """
 
-    def __init__(self, log: Log, method: str, handler: Handler) -> None:
-        self._log = log
-        self._method = method
+    def __init__(self, calls: Calls, method: str, label: str, handler: Handler) -> None:
+        self.calls = calls
+        self.method = method
+        self.label = label
+        self.arrived = time.monotonic()
+        self.request_bytes = 0
         self._handler = handler
         self._function: Any = (
             handler.unary_unary
@@ -66,12 +77,12 @@ class _Behavior:
         self.experimental_thread_pool = getattr(self._function, "experimental_thread_pool", None)
 
     def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with _Call(self._log, self._method, context):
+        with _Call(self, context):
             return self._serialize(self._function(self._request(requests, context), context))
 
     def stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Handle a call with many replies."""
-        with _Call(self._log, self._method, context):
+        with _Call(self, context):
             for reply in self._function(self._request(requests, context), context):
                 yield self._serialize(reply)
 
@@ -83,6 +94,7 @@ class _Behavior:
         return context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
 
     def _parse(self, request: bytes) -> Any:
+        self.request_bytes += len(request)
         parse = self._handler.request_deserializer
         try:
             return parse(request) if parse else request
@@ -100,11 +112,11 @@ class _Behavior:
 
 
 class _Call:
-    """One call: turns errors into statuses, adds the reply's metadata, writes the log line."""
+    """One call: turns errors into statuses, adds the reply's metadata, logs and counts it."""
 
-    def __init__(self, log: Log, method: str, context: grpc.ServicerContext) -> None:
-        self._log = log
-        self._method = method
+    def __init__(self, behavior: _Behavior, context: grpc.ServicerContext) -> None:
+        self._behavior = behavior
+        self._log = behavior.calls.log
         self._context = context
         self._started = time.monotonic()
         self._id = _choose_id(context)
@@ -139,11 +151,15 @@ class _Call:
             )
 
     def _write(self, code: str, error: BaseException | None = None, **fields: object) -> None:
+        now = time.monotonic()
+        behavior = self._behavior
+        behavior.calls.metrics.end(behavior.label, code, now - behavior.arrived)
         fields = {
             "request_id": self._id,
-            "method": self._method,
+            "method": behavior.method,
             "code": code,
-            "duration_ms": round((time.monotonic() - self._started) * 1000, 3),
+            "duration_ms": round((now - self._started) * 1000, 3),
+            "request_bytes": behavior.request_bytes,
             "peer": self._context.peer(),
         } | fields
         if error is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES, Options, keepalive
+from saudacao.connection import DEADLINE, MAX_MESSAGE_BYTES, REQUEST_ID, Options, keepalive
 from saudacao.robustness import Robustness
 
 __all__ = [
@@ -113,11 +113,19 @@ def connect(
     return grpc.secure_channel(config.endpoint, chosen, options)
 
 
-def explain(error: grpc.RpcError, config: Config) -> str:
-    """Say in one sentence what happened, why, and what to check."""
+def explain(error: grpc.RpcError, config: Config, request_id: str | None = None) -> str:
+    """Say in one sentence what happened, why, and what to check, with the call's request id.
+
+    The server's reply has it; a call that was not answered has the `request_id` that was sent.
+    """
     code, details = error.code(), error.details() or "no reason given"
     happened = f"the call to {config.endpoint} ended with {code.name}: {details}"
-    return f"{happened}; {_advice(code, details, config)}"
+    answered = (
+        str(item.value) for item in error.trailing_metadata() or () if item.key == REQUEST_ID
+    )
+    identity = next(answered, request_id)
+    under = f" (request id {identity})" if identity else ""
+    return f"{happened}; {_advice(code, details, config)}{under}"
 
 
 def _advice(code: grpc.StatusCode, details: str, config: Config) -> str:

@@ -12,6 +12,9 @@ DEADLINE = 10.0
 MAX_METADATA_BYTES = 16 * 1024
 MAX_MESSAGE_BYTES = 1024 * 1024
 
+# The metadata that names a call: what the caller sends, or else what the server makes up.
+REQUEST_ID = "x-request-id"
+
 Options = list[tuple[str, int | str]]
 
 

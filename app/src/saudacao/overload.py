@@ -9,6 +9,7 @@ import grpc
 
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
+from saudacao.metrics import BUSY, UNKNOWN_METHOD, Metrics
 
 # Threads that answer health checks and refusals, and the calls that may wait for them before
 # gRPC itself refuses, health checks too. Their work is short, so that few do for many.
@@ -22,7 +23,7 @@ class Workers(ThreadPoolExecutor):
     def __init__(self, threads: int, queue: int) -> None:
         super().__init__(threads, thread_name_prefix="worker")
         self.capacity = threads + queue
-        self._size = threads
+        self.size = threads
         self._held = 0
         self._moved = 0.0
         self._counting = Lock()
@@ -41,13 +42,13 @@ class Workers(ThreadPoolExecutor):
     def stalled(self) -> float:
         """For how many seconds every thread has been busy and none has become free; or 0."""
         with self._counting:
-            return time.monotonic() - self._moved if self._held >= self._size else 0.0
+            return time.monotonic() - self._moved if self._held >= self.size else 0.0
 
     def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
         """Count the call until it is done."""
         with self._counting:
             self._held += 1
-            if self._held == self._size:
+            if self._held == self.size:
                 self._moved = time.monotonic()
         future = super().submit(*arguments, **keywords)
         future.add_done_callback(self._release)
@@ -56,7 +57,7 @@ class Workers(ThreadPoolExecutor):
     def _release(self, _: Future[Any]) -> None:
         with self._counting:
             self._held -= 1
-            if self._held >= self._size:
+            if self._held >= self.size:
                 self._moved = time.monotonic()
 
 
@@ -67,9 +68,10 @@ class Admission(Interceptor):
     looking at the pool and taking its place cannot be torn apart.
     """
 
-    def __init__(self, workers: Workers, control: ThreadPoolExecutor) -> None:
+    def __init__(self, workers: Workers, control: ThreadPoolExecutor, metrics: Metrics) -> None:
         self._workers = workers
         self._control = control
+        self._metrics = metrics
         self._unknown = self._refusal(
             grpc.StatusCode.UNIMPLEMENTED, "this server has no such method"
         )
@@ -85,10 +87,18 @@ class Admission(Interceptor):
         """Return the method's handler, or one that refuses the call."""
         handler = continuation(handler_call_details)
         if handler is None:
+            self._metrics.refuse(UNKNOWN_METHOD)
             return self._unknown
         if is_health(handler_call_details.method):
             return self._beside(handler)
-        return self._busy if self._workers.full else handler
+        if self._workers.full:
+            self._metrics.refuse(BUSY)
+            return self._busy
+        return handler
+
+    def knows(self, handler: Handler) -> bool:
+        """Tell whether a handler that came from here is one of a method that there is."""
+        return handler is not self._unknown
 
     def _refusal(self, code: grpc.StatusCode, reason: str) -> Handler:
         def refuse(_: Any, context: grpc.ServicerContext) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from saudacao.client import Config, connect, explain, read_credentials
+from saudacao.connection import REQUEST_ID
 from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 
 # A mixed plan makes a connection for so many calls. A new release gets them from the first moment,
@@ -179,7 +180,7 @@ class Probe:
             reply, ended = stub.Saudar.with_call(
                 saudacao_pb2.Mensagem(nome=call.name),
                 timeout=self._plan.timeout,
-                metadata=(("x-request-id", call.request_id),),
+                metadata=((REQUEST_ID, call.request_id),),
             )
         except grpc.RpcError as error:
             return replace(
@@ -187,7 +188,7 @@ class Probe:
                 status=error.code().name,
                 seconds=time.monotonic() - started,
                 release=_release(error.trailing_metadata()),
-                failure=explain(error, self._config),
+                failure=explain(error, self._config, call.request_id),
             )
         seconds = time.monotonic() - started
         release = _release(ended.trailing_metadata())

@@ -66,9 +66,11 @@ def _run(chosen: "Settings", log: "Log") -> None:
     parts = Parts(chosen, log)
     server, port = create_server(parts, services.find(chosen.service))
     if chosen.readiness_port is not None:
+        from saudacao.figures import Figures
         from saudacao.readiness import Readiness
 
-        readiness = Readiness(chosen.readiness_port, lambda: parts.ready)
+        figures = Figures(parts, port)
+        readiness = Readiness(chosen.readiness_port, lambda: parts.ready, figures.write)
         log.info("readiness", port=readiness.port)
         readiness.start()
     Lifecycle(server, port, parts, _watchdog(server, parts)).run()

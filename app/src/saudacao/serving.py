@@ -9,6 +9,7 @@ from saudacao.connection import KEEPALIVE_TIME, MAX_METADATA_BYTES, Options, kee
 from saudacao.errors import NO_PORT, StartError
 from saudacao.health import Health
 from saudacao.logs import Log
+from saudacao.metrics import Metrics
 from saudacao.overload import CONTROL_QUEUE, CONTROL_THREADS, Admission, Workers
 from saudacao.services import Register
 from saudacao.settings import Settings
@@ -24,6 +25,9 @@ class Parts:
         self.workers = Workers(settings.max_workers, settings.max_queue)
         self.control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
         self.health = Health()
+        self.metrics = Metrics()
+        folder = settings.tls_directory
+        self.certificates = None if folder is None else Certificates(folder, self.log)
 
     @property
     def ready(self) -> bool:
@@ -37,9 +41,10 @@ def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:
     Raises StartError when the port is taken (exit code 3) or the certificates cannot be used (4).
     """
     settings = parts.settings
+    admission = Admission(parts.workers, parts.control, parts.metrics)
     server = grpc.server(
         parts.workers,
-        interceptors=[Calls(parts.log), Admission(parts.workers, parts.control)],
+        interceptors=[Calls(parts.log, parts.metrics, admission.knows), admission],
         options=_options(settings),
         maximum_concurrent_rpcs=parts.workers.capacity + CONTROL_QUEUE,
     )
@@ -47,7 +52,7 @@ def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:
     parts.health.register(server, names)
     if settings.reflection:
         _add_reflection(server, names)
-    return server, _bind(server, settings, parts.log)
+    return server, _bind(server, settings.port, parts.certificates)
 
 
 def _add_reflection(server: grpc.Server, names: tuple[str, ...]) -> None:
@@ -60,20 +65,18 @@ def _add_reflection(server: grpc.Server, names: tuple[str, ...]) -> None:
     )
 
 
-def _bind(server: grpc.Server, settings: Settings, log: Log) -> int:
+def _bind(server: grpc.Server, port: int, certificates: Certificates | None) -> int:
     """Bind every address; gRPC takes [::] as IPv6 and IPv4, or as the one that the host has."""
-    address = f"[::]:{settings.port}"
-    credentials = None
-    if settings.tls_directory is not None:
-        credentials = Certificates(settings.tls_directory, log).credentials()
+    address = f"[::]:{port}"
+    credentials = None if certificates is None else certificates.credentials()
     try:
         if credentials is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise StartError(
-            f"cannot listen on port {settings.port}: another process has it, or this user may not "
-            f"(see `ss -ltnp sport = :{settings.port}`)",
+            f"cannot listen on port {port}: another process has it, or this user may not "
+            f"(see `ss -ltnp sport = :{port}`)",
             NO_PORT,
         ) from error
 

@@ -57,7 +57,7 @@ class Settings(BaseModel):
         default=None,
         ge=0,
         le=65535,
-        description="TCP port of HTTP GET /ready; 0 takes any free one. Without it, none.",
+        description="TCP port of HTTP GET /ready and /metrics; 0: any free one. Unset: none.",
     )
     max_stall: float = Field(
         default=DEADLINE,

@@ -1,5 +1,6 @@
 """Mutual TLS with certificates that are read again when their files change."""
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import cast
 
 import grpc
 
+from saudacao import validity
 from saudacao.errors import StartError
 from saudacao.logs import Log
 
@@ -20,6 +22,9 @@ class Certificates:
 
     gRPC asks at each handshake. A new set is taken into use only when its key belongs to its
     certificate; until then, the one in use stays, and the log says why.
+
+    `ends` is until when those in use are valid, in seconds since 1970: `server`, and `ca`, of
+    several the one that lasts longest. One whose end cannot be read is not in it.
     """
 
     def __init__(self, directory: Path, log: Log) -> None:
@@ -27,12 +32,13 @@ class Certificates:
         self._log = log
         self._seen: Signature | None = None
         self._complaint = ""
+        self.ends: dict[str, float] = {}
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials that require a client certificate; raises StartError (code 4)."""
         try:
             self._seen = self._signature()
-            first = self._read()
+            first, self.ends = self._read()
         except (OSError, ValueError) as error:
             raise StartError(f"cannot use the certificates: {error}", BAD_CERTIFICATES) from error
         # The type stubs leave out that None keeps the set in use.
@@ -45,7 +51,7 @@ class Certificates:
             signature = self._signature()
             if signature == self._seen:
                 return None
-            configuration = self._read()
+            configuration, ends = self._read()
             if signature != self._signature():
                 return None
         except (OSError, ValueError) as error:
@@ -53,6 +59,7 @@ class Certificates:
             return None
         self._seen = signature
         self._complaint = ""
+        self.ends = ends
         self._log.info("certificates", message="new certificates are in use")
         return configuration
 
@@ -67,12 +74,22 @@ class Certificates:
         facts = [path.stat() for path in self._files]
         return tuple((fact.st_mtime_ns, fact.st_ino, fact.st_size) for fact in facts)
 
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        ca, certificate, key = self._files
-        _check(ca, certificate, key)
-        return grpc.ssl_server_certificate_configuration(
-            [(key.read_bytes(), certificate.read_bytes())], ca.read_bytes()
-        )
+    def _read(self) -> tuple[grpc.ServerCertificateConfiguration, dict[str, float]]:
+        """Return the set, and until when it is valid."""
+        _check(*self._files)
+        ca, certificate, key = (path.read_bytes() for path in self._files)
+        configuration = grpc.ssl_server_certificate_configuration([(key, certificate)], ca)
+        return configuration, _ends(ca, certificate)
+
+
+def _ends(ca: bytes, certificate: bytes) -> dict[str, float]:
+    found: dict[str, float] = {}
+    # TLS itself decides what is good enough; here, what cannot be read is only not known.
+    with contextlib.suppress(ValueError):
+        found["ca"] = max(validity.ends(ca))
+    with contextlib.suppress(ValueError):
+        found["server"] = validity.ends(certificate)[0]
+    return found
 
 
 def _check(ca: Path, certificate: Path, key: Path) -> None:

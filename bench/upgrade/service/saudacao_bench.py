@@ -12,6 +12,7 @@ import grpc
 from saudacao import greeter, settings
 from saudacao.calls import Calls
 from saudacao.logs import Log
+from saudacao.metrics import Metrics
 from saudacao.notify import notify
 from saudacao.tls import Certificates
 from saudacao.v1 import saudacao_pb2
@@ -49,8 +50,9 @@ def main() -> None:
         raise SystemExit("the peer serves with TLS only: set SERVER_TLS_DIRECTORY")
     log = Log(chosen.release)
     options = [("grpc.so_reuseport", 1)]
+    calls = Calls(log, Metrics(), knows=lambda _: True)
     server = grpc.server(
-        ThreadPoolExecutor(chosen.max_workers), interceptors=[Calls(log)], options=options
+        ThreadPoolExecutor(chosen.max_workers), interceptors=[calls], options=options
     )
     register(server)
     credentials = Certificates(chosen.tls_directory, log).credentials()

@@ -50,8 +50,10 @@ def proof_failures(companion: Companion) -> list[str]:
         return []
     bad = seen.get("failed", 0) + seen.get("wrong", 0)
     answered = f"{failure['release']} answered" if failure.get("release") else "nobody answered"
-    first = f"{failure['status']} ({answered}), request id {failure['request_id']}"
-    said = f"The first, at {failure.get('at')}: {first}: {failure['message']}"
+    first, message = f"{failure['status']} ({answered})", str(failure["message"])
+    if str(failure["request_id"]) not in message:
+        first += f", request id {failure['request_id']}"
+    said = f"The first, at {failure.get('at')}: {first}: {message}"
     return [f"{bad} of {seen['calls']} calls failed or were answered wrongly. {said}"]
 
 

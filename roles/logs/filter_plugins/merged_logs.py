@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+# What a client's host prints is read here as the servers' hosts read their own journals.
+sys.path.append(str(Path(__file__).parents[2] / "grpc_server" / "files"))
+
+from grpc_switch.logs import Wanted, parse
 
 
 def merged_logs(
-    hostvars: Mapping[str, Mapping[str, Any]], hosts: Iterable[str], lines: int
+    hostvars: Mapping[str, Mapping[str, Any]],
+    hosts: Iterable[str],
+    lines: int,
+    request_id: str = "",
+    level: str = "",
 ) -> dict[str, Any]:
-    """Return the last `entries` of all hosts, the same as `lines`, and the `problem` if any."""
+    """Return the last `entries` of all hosts, the same as `lines`, and the `problem` if any.
+
+    Servers have chosen theirs already; those of clients are chosen here.
+    """
+    wanted = Wanted(request_id=request_id, level=level)
     entries: list[dict[str, Any]] = []
     problems: list[str] = []
     names = list(hosts)
     for host in names:
-        result = hostvars[host].get("_logs_host", {})
-        if result.get("rc") == 0:
+        server = hostvars[host].get("_logs_host", {})
+        result = server or hostvars[host].get("_logs_client", {})
+        if result.get("rc") == 0 and server:
             entries += [{"host": host, **entry} for entry in json.loads(result["stdout"])]
+        elif "rc" in result and not result.get("stderr") and not server:
+            found = map(parse, str(result["stdout"]).splitlines())
+            entries += [{"host": host, **entry} for entry in found if wanted.passes(entry)]
         elif result:
             said = str(result.get("stderr") or result.get("msg") or "it said nothing").strip()
             problems.append(f"{host}: {said}")
