@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNS = {"begin", "end"}
 WATCHING = {"guard", "watch"}
-ASKING = {"status", "journal", "report", "record", "logs"}
+ASKING = {"status", "journal", "report", "record", "logs", "history"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         "release", nargs="?", help="name its files that were edited", metavar="RELEASE"
     )
     _add_logs(verbs.add_parser("logs", help="print the service's log as a JSON list"))
+    past = verbs.add_parser("history", help="sum up the calls of the last hours, and the last runs")
+    past.add_argument("--hours", type=float, default=6, metavar="NUMBER")
     verbs.add_parser("guard", help="restore the redirect whenever it is removed (a unit runs this)")
     verbs.add_parser("watch", help="undo an unconfirmed switch in time (a unit runs this)")
     return parser

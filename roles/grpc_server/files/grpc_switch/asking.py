@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import journal
 from .baseline import record
+from .history import history
 from .logs import Wanted, logs
 from .report import report
 from .status import status
@@ -25,6 +26,8 @@ def answer(config: Config, options: argparse.Namespace) -> Any:
         return {"runs": journal.runs(config)}
     if options.verb == "record":
         return record(config, options.release)
+    if options.verb == "history":
+        return history(config, options.hours)
     return {"status": status, "report": report}[options.verb](config)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .system import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from .config import Config
 
@@ -54,7 +54,7 @@ def logs(config: Config, wanted: Wanted) -> list[dict[str, Any]]:
     return list(found)
 
 
-def entries(*options: str, since: str = "", until: str = "") -> Iterator[str]:
+def entries(*options: str, since: str = "", until: str = "") -> Generator[str, None, None]:
     """Yield journalctl's entries as JSON lines; values are arguments, never words of a shell."""
     command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json"]
     command += [f"--output-fields={FIELDS}", *options]
