@@ -233,4 +233,5 @@ def test_progress_is_said_while_it_still_calls(tmp_path: Path) -> None:
     assert counts[0] == 1
     assert counts == sorted(counts)
     assert len(counts) >= 3
+    assert 0 < lines[-1]["at"] - lines[0]["at"] < lines[-1]["seconds"] + 0.1
     assert set(summary(done)) - set(lines[-1]) == {"request_ids"}

@@ -122,3 +122,26 @@ def test_a_client_that_still_calls_is_judged_by_its_last_line_of_progress() -> N
     assert proof.proof_answers(companion, "new") == 120
     assert proof.proof_calls(companion) == 120
     assert proof.proof_calls({}) is None
+
+
+RUN = {"run": "1", "action": "deploy", "release": "new", "previous": "old"}
+
+
+def test_of_a_proof_the_figures_and_moments_are_kept_and_nothing_that_anybody_said() -> None:
+    progress = [{"calls": n, "at": 100.0 + n, "releases": {"new": n}} for n in range(300)]
+    companion = seen(failed=2, first_failure={**FAILURE, "name": "Maria"}, request_ids=["q"])
+    companion["stderr"] = "\n".join(["warning", *map(json.dumps, progress)])
+    switched = {"at": 150.0, "seconds": {"ready": 0.4, "switched": 0.7}}
+    record = proof.proof_record(companion, switched, RUN)
+    assert record["moments"] == {"began": 149.3, "ready": 149.7, "switched": 150.0}
+    assert (record["calls"], record["failed"], record["run"]) == (600, 2, "1")
+    assert len(record["progress"]) <= 121
+    assert record["progress"][-1] == {"at": 399.0, "calls": 299, "releases": {"new": 299}, "bad": 0}
+    for word in ("Maria", "nobody listens", "request_ids"):
+        assert word not in json.dumps(record)
+
+
+def test_a_proof_of_a_client_that_says_little_is_kept_too() -> None:
+    record = proof.proof_record(seen(), {}, RUN)
+    assert (record["moments"], record["progress"], record["first_failure"]) == ({}, [], None)
+    assert proof.proof_record({}, {}, RUN)["calls"] is None

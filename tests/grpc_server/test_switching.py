@@ -1,6 +1,7 @@
 """The order of a switch: what is done before what, and what is left when a step fails."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def test_a_release_is_checked_and_enabled_before_it_is_mapped(host: FakeHost) ->
     ]  # fmt: skip
     assert answer["provisional"] is True
     assert answer["previous"] == ["a"]
+    assert 0 <= answer["seconds"]["ready"] <= answer["seconds"]["switched"]
+    assert 0 <= time.time() - answer["at"] < 10
 
 
 def test_a_release_is_checked_by_its_id_and_settings(host: FakeHost) -> None:

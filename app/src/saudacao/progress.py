@@ -27,5 +27,6 @@ class Progress:
             self._due = now + self._seconds
             summary = self._tally.summary(now - self._started, interrupted=False)
             del summary["request_ids"]
+            summary["at"] = round(time.time(), 3)
             sys.stderr.write(json.dumps(summary, ensure_ascii=False) + "\n")
             sys.stderr.flush()

@@ -10,6 +10,10 @@ from typing import Any
 # Calls of the release before that are enough to say how quick it was.
 COMPARABLE_CALLS = 20
 KINDS = {"persistent": "open connections", "fresh": "fresh connections"}
+# What is kept of a proof: figures, and of the first failure nothing that anybody said.
+KEPT = ("calls", "failed", "wrong", "seconds", "latency_ms", "releases", "by_release")
+KEPT_OF_FAILURE = ("at", "status", "release", "request_id")
+KEPT_MOMENTS = 120
 
 Companion = Mapping[str, Any]
 Summary = dict[str, Any]
@@ -90,6 +94,42 @@ def proof_calls(companion: Companion | None) -> int | None:
     return summary(companion or {}).get("calls")
 
 
+def proof_record(
+    companion: Companion, switched: Mapping[str, Any], run: Mapping[str, Any]
+) -> Summary:
+    """Return what to keep of a proof: the run, its figures over time, and when the switch was.
+
+    `switched` is what the host answered to the switch; it is empty when there was none.
+    """
+    seen = summary(companion)
+    failure = seen.get("first_failure")
+    took, at = switched.get("seconds", {}), switched.get("at")
+    moments = {}
+    if took and at is not None:
+        began = at - took["switched"]
+        moments = {"began": began, "ready": began + took["ready"], "switched": at}
+    return {
+        **run,
+        **{key: seen.get(key) for key in KEPT},
+        "first_failure": failure and {key: failure.get(key) for key in KEPT_OF_FAILURE},
+        "moments": {name: round(moment, 3) for name, moment in moments.items()},
+        "progress": _progress(companion),
+    }
+
+
+def _progress(companion: Companion) -> list[Summary]:
+    """Return the sums at some moments while it called, as many as a picture shows."""
+    found = []
+    for line in (companion.get("stderr") or "").splitlines():
+        seen = summary({"stdout": line})
+        if "at" in seen:
+            bad = seen.get("failed", 0) + seen.get("wrong", 0)
+            kept = {key: seen.get(key) for key in ("at", "calls", "releases")}
+            found.append({**kept, "bad": bad})
+    every = -(-len(found) // KEPT_MOMENTS) or 1
+    return [*found[:-1:every], *found[-1:]]
+
+
 def _unit(release: Mapping[str, Any]) -> list[str]:
     if release["state"] != "active":
         return [f"it does not run: its unit is {release['state']}"]
@@ -152,6 +192,7 @@ class FilterModule:
                 proof_failed_since,
                 proof_failures,
                 proof_findings,
+                proof_record,
                 proof_summary,
             )
         }

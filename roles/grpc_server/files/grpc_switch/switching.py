@@ -66,7 +66,8 @@ class Switch:
         ready = time.monotonic()
         self._move(old, Record(release, port, _history(old, release), confirm_by, by_run))
         seconds = {"ready": ready - begin, "switched": time.monotonic() - begin}
-        return {**_answer(True, mapping.read(self.config)), "seconds": seconds}
+        moment = {"seconds": seconds, "at": round(time.time(), 3)}
+        return {**_answer(True, mapping.read(self.config)), **moment}
 
     def confirm(self, release: str | None) -> dict[str, Any]:
         """Make the switch final: the previous release finishes its calls and ends.
