@@ -14,10 +14,12 @@ export UV_SYSTEM_CERTS := true
 unexport PYTHONDONTWRITEBYTECODE
 
 SAY := printf '\033[1m==> %s\033[0m\n'
+PACKAGES := .config/system-packages
+AS_ROOT := local-up
 BUILD_INPUTS := requirements.txt app/pyproject.toml app/hatch_build.py \
 	$(shell find proto -name '*.proto')
 
-.PHONY: help demo demo-fleet test chaos lint bench call plan planned status logs shell local-running local-up local-down clean lock docs system
+.PHONY: help demo demo-fleet test chaos lint bench call plan planned status report logs shell local-running local-up local-down clean lock docs system
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -54,6 +56,9 @@ local-running:
 	    make local-up
 	fi
 
+# What tests need besides is not put on the machine of somebody who only runs the demo.
+test: PACKAGES += .config/test-packages
+test: AS_ROOT := test
 test: system $(VENV)/installed  ## Run every test: lint, unit, template, local cloud, molecule, end to end
 	@pytest --verbose --numprocesses 3 --dist loadfile --durations 25
 
@@ -69,7 +74,7 @@ bench: system $(VENV)/installed  ## Upgrade a host under load, our way and other
 call: $(VENV)/installed  ## Call the deployed service; NAMES="Ana Rui" says whom to greet
 	@saudacao-client $(or $(NAMES),Leonardo)
 
-# The environment of plan, status, logs and shell, and what else ansible-playbook is told.
+# The environment of plan, status, report, logs and shell, and what else ansible-playbook is told.
 ON = $(if $(INVENTORY),-i $(INVENTORY)) $(ARGS)
 
 # make itself ends with 0 or 2; only its question mode ends with 1, where a recipe has something to
@@ -93,6 +98,9 @@ planned:
 
 status: $(VENV)/installed  ## Say what runs and what is wrong; INVENTORY=inventory/lab for another environment
 	@ansible-playbook $(ON) playbooks/status.yml
+
+report: $(VENV)/installed  ## Write one HTML page on all of it; ARGS="-e report_hours=24" looks further back
+	@ansible-playbook $(ON) playbooks/report.yml
 
 logs: $(VENV)/installed  ## Print the service's log; ARGS="-e lines=20 -e level=warning" chooses
 	@ansible-playbook $(ON) playbooks/logs.yml
@@ -123,7 +131,7 @@ clean:  ## Remove everything the project made on this machine, the local cloud i
 	rm -rf .venv .deploy .cache .molecule .pytest_cache .mypy_cache .ruff_cache .ansible
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find app -name '*_pb2*' -delete
-	echo "Removed. Left: the Debian packages of .config/system-packages, and the caches that uv, pip"
+	echo "Removed. Left: the Debian packages of .config/*-packages, and the caches that uv, pip"
 	echo "and Ansible keep for all projects in your home directory."
 
 lock: $(VENV)/installed  ## Take the newest packages that fit together into the locks
@@ -144,10 +152,10 @@ system:
 	        missing+=("$$package")
 	        printf 'Missing Debian package: %-15s %s\n' "$$package" "$$purpose"
 	    fi
-	done < <(grep --invert-match '^#' .config/system-packages)
+	done < <(grep --no-filename --invert-match '^#' $(PACKAGES))
 	if [ "$${#missing[@]}" -eq 0 ]; then exit 0; fi
 	if [ "$$(id -u)" -ne 0 ]; then
-	    echo "Only root can install them. Run this one command, then try again:   sudo make local-up" >&2
+	    echo "Only root can install them. Run this one command, then try again:   sudo make $(AS_ROOT)" >&2
 	    exit 1
 	fi
 	$(SAY) "Installing $${#missing[@]} Debian packages with apt-get"

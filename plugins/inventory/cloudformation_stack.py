@@ -124,6 +124,7 @@ class InventoryModule(AWSInventoryBase):
             return
         self.inventory.add_host(host, group=_group(instance) if running else "stopped")
         self.inventory.set_variable(host, "ec2_instance_id", host)
+        self.inventory.set_variable(host, "ec2_instance_type", instance.get("InstanceType", ""))
         zone = instance["Placement"]["AvailabilityZone"]
         self.inventory.set_variable(host, "availability_zone", zone)
         self.inventory.set_variable(host, "ansible_host", address)

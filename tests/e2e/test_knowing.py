@@ -75,6 +75,22 @@ def test_what_was_just_deployed_is_healthy(environment: Environment) -> None:
     }  # fmt: skip
 
 
+def test_the_report_is_one_page_on_all_of_it(environment: Environment) -> None:
+    """It has the calls, the run and the proof of the deployment, and no key."""
+    said = environment.playbook("playbooks/report.yml").output
+    page = (environment.state / "report.html").read_text()
+    assert said == f"knowing (knowing) is healthy\nthe page: {environment.state}/report.html\n"
+    status = json.loads((environment.state / "status.json").read_text())
+    ((host, answer),) = status["hosts"].items()
+    release = answer["status"]["release"]
+    for words in (host, release, "t3.micro", "✓ done", "each with its right reply", "✓ passed"):
+        assert words in page, words
+    assert 'class="area r0" d="M' in page
+    keys = [*(environment.state / "certificates").glob("*.key"), environment.state / "ssh_key"]
+    assert keys
+    assert not [key for key in keys if key.read_text().splitlines()[1] in page]
+
+
 def test_the_log_of_one_call_is_found_by_its_id(environment: Environment) -> None:
     probe = environment.run("saudacao-client", "--json", "--count", "3")
     (wanted, *_) = json.loads(probe.output)["request_ids"]
