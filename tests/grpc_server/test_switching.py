@@ -88,6 +88,15 @@ def test_back_after_the_confirmation_lets_both_finish_their_calls(host: FakeHost
     assert host.calls[-2:] == ["disable b", "SIGUSR1 b"]
 
 
+def test_a_release_that_ends_is_marked_until_it_is_wanted_again(host: FakeHost) -> None:
+    """Its unit has the mark as a condition: systemd would start one that is killed again."""
+    host.use("a")
+    host.use("b")
+    assert [mark.name for mark in host.config.ending.iterdir()] == ["a"]
+    host.switch.back()
+    assert [mark.name for mark in host.config.ending.iterdir()] == ["b"]
+
+
 def test_an_unconfirmed_first_release_leaves_an_empty_host(host: FakeHost) -> None:
     host.switch.switch("a", 60)
     host.switch.back()

@@ -82,6 +82,11 @@ class Config:
         return self.root / "run" / "lock" / f"grpc-switch-{self.name}"
 
     @property
+    def ending(self) -> Path:
+        """One file for each release that ends: should it die then, systemd leaves it dead."""
+        return self.root / "run" / self.name / "ending"
+
+    @property
     def state(self) -> Path:
         """The folder of what the host remembers of its runs."""
         return self.root / "var/lib" / self.name

@@ -74,6 +74,7 @@ class Instances:
         if self.config.readiness_port:
             settings += f"READINESS_PORT={port + READINESS_OFFSET}\n"
         write_atomically(self._environment(release), settings)
+        self._ending(release).unlink(missing_ok=True)
         unit = self.config.unit(release)
         run("systemctl", "reset-failed", unit, check=False)
         self._take_in_changed_units(unit)
@@ -90,13 +91,19 @@ class Instances:
 
     def resume(self, release: str) -> int | None:
         """Take back a release's drain; return its port, or None when it does not run."""
+        self._ending(release).unlink(missing_ok=True)
         if self.state(release) != "active" or not self._signal("SIGUSR2", release):
             return None
         return self.port(release)
 
     def drain(self, release: str) -> None:
-        """Let a release finish its calls and end by itself; no boot starts it again."""
+        """Let a release finish its calls and end by itself; nothing starts it again.
+
+        No boot does, and not systemd either when it dies before its end.
+        """
         self.disable(release)
+        self.config.ending.mkdir(parents=True, exist_ok=True)
+        self._ending(release).touch()
         if self.state(release) != "active" or not self._signal("SIGUSR1", release):
             self.stop(release)
 
@@ -172,6 +179,9 @@ class Instances:
 
     def _environment(self, release: str) -> Path:
         return self.config.instances / f"{release}.env"
+
+    def _ending(self, release: str) -> Path:
+        return self.config.ending / release
 
     def _release(self, unit: str) -> str:
         return unit[len(self.config.name) + 1 : -len(".service")]
