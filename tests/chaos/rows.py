@@ -13,6 +13,7 @@ from tests.chaos.stages import STAGES
 OLD, NEW = "old", "new"
 # Why calls fail.
 RESTARTED = "until systemd has started it again"
+LAST_CALLS = "its last calls end with it"
 GOES_BACK = "until the host has gone back"
 DOWN = "the host is down"
 CUT = "the network is cut"
@@ -59,7 +60,7 @@ ROWS = (
     Row(faults.OLD_SERVER, "while installing", NEW, 5, RESTARTED),
     Row(faults.OLD_SERVER, "after the new release started", OLD, 5, RESTARTED),
     Row(faults.OLD_SERVER, "after the map changed", OLD, 5, RESTARTED),
-    Row(faults.OLD_SERVER, "while the old one drains", NEW, 5, RESTARTED),
+    Row(faults.OLD_SERVER, "while the old one drains", NEW, 5, LAST_CALLS),
     Row(faults.NEW_SERVER, "after the new release started", OLD),
     Row(faults.NEW_SERVER, "during the proof", OLD, 5, GOES_BACK),
     Row(faults.NEW_SERVER, "while the old one drains", NEW, 5, RESTARTED),
@@ -77,7 +78,8 @@ ROWS = (
     Row(faults.REBOOT, "while the old one drains", NEW, 60, DOWN),
     Row(faults.STOP, "while installing", OLD, 120, DOWN),
     Row(faults.STOP, "after the map changed", OLD, 120, DOWN),
-    Row(faults.SSH_CUT, "while installing", OLD),
+    # The connection outlives the cut: what the host has said meanwhile comes when it is over.
+    Row(faults.SSH_CUT, "while installing", NEW),
     Row(faults.SSH_CUT, "while the old one drains", NEW),
     Row(faults.CLIENT_CUT, "during the proof", OLD, 40, CUT),
     Row(faults.HOST_CUT, "while installing", NEW, 40, CUT),
@@ -86,7 +88,8 @@ ROWS = (
     Row(faults.OPT_FULL, "during the proof", NEW),
     Row(faults.VAR_FULL, "before the install", OLD),
     Row(faults.VAR_FULL, "during the proof", NEW),
-    Row(faults.TMP_FULL, "while installing", OLD),
+    # An installation writes below /opt alone.
+    Row(faults.TMP_FULL, "while installing", NEW),
     Row(faults.TMP_FULL, "during the proof", NEW),
     Row(faults.DISK_FULL, "during the proof", OLD),
     Row(faults.DAY_LATER, "during the proof", NEW),
