@@ -80,13 +80,18 @@ class Deployment:
     client: dict[str, str]
 
 
-@contextmanager
-def running_cloud() -> Iterator[Cloud]:
-    """Start a local cloud for the bench and end it; one that runs already is used and stays."""
+def bench_cloud() -> Cloud:
+    """Name the bench's own local cloud, or the one that LOCALCLOUD_NAME and the like choose."""
     defaults = {"NAME": NAME, "PORT": "4590", "NETWORK": "10.90.0.0/16"}
     for key, value in defaults.items():
         os.environ.setdefault(f"LOCALCLOUD_{key}", value)
-    cloud = session_cloud()
+    return session_cloud()
+
+
+@contextmanager
+def running_cloud() -> Iterator[Cloud]:
+    """Start a local cloud for the bench and end it; one that runs already is used and stays."""
+    cloud = bench_cloud()
     if cloud.is_running():
         yield cloud
         return

@@ -17,19 +17,23 @@ MEBI = 1024
 
 def describe(host: Host, rate: float) -> dict[str, str]:
     """Return facts by name."""
-    kernel = platform.release().split("-")[0]
     package = json.loads((NODE_FOLDER / "node_modules/@grpc/grpc-js/package.json").read_text())
     node = _first_line("node", "--version").removeprefix("v")
     systemd = host.run("systemctl --version").split()[1]
-    cores = f"{_cpu()}, {os.cpu_count()} cores, {_memory()} GiB, Linux {kernel}"
     python = f"Python {platform.python_version()}, grpcio {version('grpcio')}"
     commit = _first_line("git", "rev-parse", "--short", "HEAD")
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}",
-        "Machine": f"{cores}; the host and all clients share them",
+        "Machine": f"{hardware()}; the host and all clients share them",
         "Versions": f"{python}, Node {node}, @grpc/grpc-js {package['version']}, systemd {systemd}",
         "Load": f"{rate:g} calls a second",
     }
+
+
+def hardware() -> str:
+    """Return processor, cores, memory and kernel in a few words."""
+    kernel = platform.release().split("-")[0]
+    return f"{_cpu()}, {os.cpu_count()} cores, {_memory()} GiB, Linux {kernel}"
 
 
 def _cpu() -> str:

@@ -22,7 +22,7 @@ class ActionModule(AwsAction):
 
     def act(self, cloud: Cloud, options: dict[str, Any]) -> dict[str, Any]:
         """Publish, in an order that leaves nothing half published in use."""
-        deployment = str(self._templar.template("{{ deployment }}"))
+        deployment = str(self._templar.template(self.variables["deployment"]))
         bucket = ReleaseBucket(
             cloud, options["bucket"], deployment, check=self.is_check, say=self.say
         )

@@ -17,15 +17,16 @@ class AwsAction(ActionBase):
 
     TRANSFERS_FILES = False
     documentation = ""
+    variables: dict[str, Any]
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Check the options, act, and turn the errors of AWS into messages for a person."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
+        self.variables = task_vars or {}
         _, options = self.validate_argument_spec(argument_spec=argument_spec(self.documentation))
-        aws = options["aws"] or self._templar.template(variables.get("aws", {}))
+        aws = options["aws"] or self._templar.template(self.variables.get("aws", {}))
         cloud = Cloud(aws)
         try:
             return result | self.act(cloud, options)

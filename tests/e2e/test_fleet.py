@@ -21,6 +21,7 @@ from tests.e2e.environment import Environment
 AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
 REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})
 STATUS = re.compile(r"^(i-[0-9a-f]+) \|.*?\(stdout\) (\{.*\})$", re.MULTILINE)
+WITNESSED = re.compile(r"the client on i-[0-9a-f]+ made [1-9]\d* calls meanwhile, all right")
 FAILS_ON_THE_LAST = [
     {
         "name": "Fail on the host that comes last",
@@ -36,7 +37,7 @@ FAILS_ON_THE_LAST = [
 @pytest.fixture(scope="session")
 def is_wanted(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--fleet"):
-        pytest.skip("a fleet takes four minutes: pytest --fleet tests/e2e/test_fleet.py")
+        pytest.skip("a fleet takes some minutes: pytest --fleet tests/e2e/test_fleet.py")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def environment(is_wanted: None, new_environment: EnvironmentFactory, cloud: Clo
         release_settings=AGE,
         stack_vpc_cidr=f"{cloud.octets}.64.0/20",
         stack_draining_seconds=5,
+        grpc_client_rate=5,
     )
 
 
@@ -158,11 +160,72 @@ def test_a_changed_setting_reaches_every_host_without_losing_a_call(
 ) -> None:
     before = named(aws)["release"]
     with environment.calling() as report:
-        environment.playbook("playbooks/deploy.yml", "-e", REFLECTION)
+        run = environment.playbook("playbooks/deploy.yml", "-e", REFLECTION)
     after = {status["release"] for status in running(environment).values()}
     assert after == {named(aws)["release"]}
     assert before not in after
     assert set(report["releases"]) == {before, *after}
+    assert len(WITNESSED.findall(run.output)) == 2
+    assert (report["failed"], report["wrong"]) == (0, 0)
+
+
+def test_the_fleets_own_client_calls_all_the_time(environment: Environment, aws: Aws) -> None:
+    environment.playbook("playbooks/status.yml", "-e", "format=json")
+    answer = json.loads((environment.state / "status.json").read_text())
+    [client] = answer["clients"].values()
+    assert client["release"] == named(aws)["release"]
+    assert client["calls"] > 0
+    assert (client["failed"], client["wrong"]) == (0, 0)
+
+
+def test_all_hosts_go_back_at_once_when_the_inventory_says_so(
+    environment: Environment, aws: Aws
+) -> None:
+    """As `fleet_batch` in the inventory's group_vars asks for."""
+    before = named(aws)["release"]
+    variables = environment.inventory / "group_vars/all.yml"
+    text = variables.read_text()
+    variables.write_text(f"{text}fleet_batch: 100%\n")
+    with environment.calling() as report:
+        run = environment.playbook("playbooks/rollback.yml")
+    variables.write_text(text)
+    assert len(re.findall(r"^PLAY \[Go back", run.output, re.MULTILINE)) == 1
+    assert {status["release"] for status in running(environment).values()} == {
+        named(aws)["release"]
+    }
+    assert named(aws)["release"] != before
+    assert (report["failed"], report["wrong"]) == (0, 0)
+
+
+def test_new_certificates_reach_hosts_and_client(environment: Environment, aws: Aws) -> None:
+    with environment.calling() as report:
+        environment.playbook("playbooks/rotate_certificates.yml")
+    assert (report["failed"], report["wrong"]) == (0, 0)
+    path = "/etc/saudacao-client/tls/client.crt"
+    command = ("-b", "-m", "ansible.builtin.command", "-a", f"cat {path}")
+    run = environment.run("ansible", "grpc_clients", *command)
+    certificate = (environment.state / "certificates/client.crt").read_text()
+    assert certificate.strip() in run.output
+    published = aws.ssm.get_parameter(Name="/fleet/client-tls/client.crt", WithDecryption=True)
+    assert published["Parameter"].get("Value") == certificate
+    tags = aws.ssm.list_tags_for_resource(
+        ResourceType="Parameter", ResourceId="/fleet/client-tls/client.crt"
+    )
+    assert tags["TagList"] == [{"Key": "Deployment", "Value": "fleet"}]
+
+
+def test_logs_of_all_hosts_are_one(environment: Environment) -> None:
+    run = environment.playbook("playbooks/logs.yml", "-e", "lines=50")
+    assert {host for host in running(environment) if host in run.output} == {*running(environment)}
+
+
+def test_new_hosts_come_before_old_ones_leave(environment: Environment, aws: Aws) -> None:
+    before = {member.instance for member in fleet(aws).members()[1]}
+    with environment.calling() as report:
+        environment.playbook("playbooks/replace_hosts.yml")
+    after = {member.instance for member in fleet(aws).members()[1] if member.is_ready}
+    assert len(after) == len(before)
+    assert not before & after
     assert (report["failed"], report["wrong"]) == (0, 0)
 
 

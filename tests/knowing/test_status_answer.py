@@ -47,6 +47,7 @@ class Deployment:
         }  # fmt: skip
         self.result: dict[str, Any] = {}
         self.asked: dict[str, Any] = {"health": SERVING, "drift": []}
+        self.client: dict[str, Any] = {}
         self.stopped: list[str] = []
         self.settings: dict[str, Any] = {
             "deployment": "demo", "inventory": "inventory/lab", "environment": "lab",
@@ -57,8 +58,9 @@ class Deployment:
     def ask(self) -> dict[str, Any]:
         """Return the filter's answer."""
         result = {"rc": 0, "stdout": json.dumps(self.answer), **self.result}
-        hosts = {"i-1": {"_status_host": result}}
-        return status_answer(self.asked, hosts, ["i-1"], self.stopped, self.settings)
+        hosts = {"i-1": {"_status_host": result}, "i-2": {"_status_client": self.client}}
+        groups = {"grpc_servers": ["i-1"], "grpc_clients": ["i-2"], "stopped": self.stopped}
+        return status_answer(self.asked, hosts, groups, self.settings)
 
     def wrong(self) -> list[str]:
         """Return what is found to be wrong, and where."""
@@ -257,3 +259,45 @@ def test_a_host_of_a_fleet_that_takes_no_calls_is_a_finding_with_its_console(
     found = {(finding["where"], finding["what"]) for finding in answer["report"]["findings"]}
     assert ("i-1", "it takes no calls: FAILED: no disk") in found
     assert ("fleet", "1 of 2 hosts are there") in found
+
+
+CLIENT: dict[str, Any] = {
+    "at": "2026-11-25T18:00:00.500Z", "release": "r1", "since": "2026-11-25T17:00:00.000Z",
+    "calls": 3600, "failed": 2, "wrong": 1, "latency_ms": {"p50": 2.5, "p99": 20.0},
+    "last_failure": {"at": "2026-11-25T17:30:00.000Z", "status": "UNAVAILABLE", "message": "gone"},
+}  # fmt: skip
+
+
+def client(now: str, **changes: Any) -> dict[str, Any]:
+    return {"rc": 0, "stdout": f"{json.dumps({**CLIENT, **changes})}\n{now}"}
+
+
+def test_what_a_client_has_counted_is_told(deployment: Deployment) -> None:
+    deployment.client = client("2026-11-25T18:00:01Z")
+    answer = deployment.ask()
+    assert answer["problem"] == ""
+    assert answer["lines"][-3:] == [
+        "i-2: the client of r1 since 2026-11-25T17:00:00.000Z",
+        "  3600 calls, 2 failed, 1 wrong, p50 2.5 ms, p99 20 ms",
+        "  last failure at 2026-11-25T17:30:00.000Z: UNAVAILABLE: gone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (client("2026-11-25T18:02:01Z"), "its client has not called for 120 s"),
+        (
+            client("2026-11-25T18:00:01Z", last_failure={**CLIENT["last_failure"],
+                                                         "at": "2026-11-25T17:59:59.000Z"}),
+            "a call of its client failed: failure at 2026-11-25T17:59:59.000Z: UNAVAILABLE: gone",
+        ),
+        ({"rc": 1, "stdout": "", "stderr": "cat: no such file"}, "no client runs here"),
+        ({"unreachable": True, "msg": "timed out"}, "it cannot be reached: timed out"),
+    ],
+)  # fmt: skip
+def test_a_client_that_does_not_call_or_fails_now_is_a_finding(
+    deployment: Deployment, answer: dict[str, Any], said: str
+) -> None:
+    deployment.client = answer
+    assert deployment.wrong() == [f"i-2: {said}"]

@@ -14,6 +14,8 @@ from cryptography import x509
 
 Result = Mapping[str, Any]
 Settings = Mapping[str, Any]
+# A client that calls all the time and has not called, or has failed, within so long is wrong now.
+RECENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,42 @@ class Status:
         self._drift(name, answer)
         self._runs(name, answer)
 
+    def client(self, name: str, result: Result) -> None:
+        """Take in what a client has counted that runs as a service, or that it does not."""
+        if not result:
+            return
+        clients = self.report.setdefault("clients", {})
+        text, _, now = (result.get("stdout") or "").partition("\n")
+        if not now:
+            said = str(result.get("msg") or result.get("stderr") or "").strip()
+            lost = bool(result.get("unreachable"))
+            what = f"it cannot be reached: {said}" if lost else "no client runs here"
+            clients[name] = {"reachable": not lost, "said": what}
+            self.lines.append(f"{name}: {what}")
+            self.wrong(name, what, self.commands.playbook("site.yml"))
+            return
+        seen = json.loads(text)
+        clients[name] = {"reachable": True, **seen}
+        p50, p99 = (_milliseconds((seen["latency_ms"] or {}).get(key)) for key in ("p50", "p99"))
+        counts = f"{seen['calls']} calls, {seen['failed']} failed, {seen['wrong']} wrong"
+        self.lines.append(f"{name}: the client of {seen['release']} since {seen['since']}")
+        self.lines.append(f"  {counts}, p50 {p50}, p99 {p99}")
+        self._client_now(name, seen, now.strip())
+
+    def _client_now(self, name: str, seen: dict[str, Any], now: str) -> None:
+        silent = _seconds(seen["at"], now)
+        if silent > RECENT_SECONDS:
+            what = f"its client has not called for {silent:.0f} s"
+            unit = "journalctl --lines 20 --unit '*-client.service'"
+            self.wrong(name, what, self.commands.on_host(name, unit))
+        failure = seen["last_failure"]
+        if failure:
+            what = f"failure at {failure['at']}: {failure['status']}: {failure['message']}"
+            self.lines.append(f"  last {what}")
+            if _seconds(failure["at"], now) <= RECENT_SECONDS:
+                command = self.commands.playbook("playbooks/logs.yml -e level=warning")
+                self.wrong(name, f"a call of its client failed: {what}", command)
+
     def _release(self, name: str, answer: dict[str, Any]) -> None:
         status, deployed = answer["status"], answer["deployed"] or {}
         release = status["release"]
@@ -239,8 +277,7 @@ class Status:
 def status_answer(
     asked: Mapping[str, Any],
     hostvars: Mapping[str, Mapping[str, Any]],
-    hosts: Iterable[str],
-    stopped: Iterable[str],
+    groups: Mapping[str, list[str]],
     settings: Settings,
 ) -> dict[str, object]:
     """Return the `report` to keep, the `lines` to print, and the `problem`, empty when healthy."""
@@ -256,10 +293,12 @@ def status_answer(
         status.own_certificates()
         status.fleet(asked.get("fleet", {}))
         status.firewall(list(asked["drift"]))
-        status.stopped(stopped)
-        names = list(hosts)
+        status.stopped(groups.get("stopped", []))
+        names = groups.get("grpc_servers", [])
         for name in names:
             status.host(name, hostvars[name].get("_status_host", {}))
+        for name in groups.get("grpc_clients", []):
+            status.client(name, hostvars[name].get("_status_client", {}))
         if not names:
             status.wrong("hosts", "no host runs", status.commands.playbook("site.yml"))
     else:
@@ -291,6 +330,10 @@ def days_left(pem: str) -> int | None:
     except ValueError:
         return None
     return (max(one.not_valid_after_utc for one in certificates) - datetime.now(UTC)).days
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def _text(path: Path) -> str:
