@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from plugins.module_utils.host_bundle import Bundle, sha256
 
@@ -63,3 +69,45 @@ def test_only_ansible_and_what_it_needs_is_taken_from_the_lock(bundle: Bundle) -
     assert "ansible-core==" in lock
     assert "jinja2==" in lock
     assert "ansible==12" not in lock
+
+
+def test_a_host_needs_nothing_of_the_control_node() -> None:
+    """Whatever of the role's defaults lies in a deployment's folder lies elsewhere on a host."""
+    (play,) = yaml.safe_load((ROOT / "roles/release_bucket/files/host/playbook.yml").read_text())
+    defaults = yaml.safe_load((ROOT / "roles/grpc_server/defaults/main.yml").read_text())
+    elsewhere = {name for name, value in defaults.items() if "deploy_directory" in str(value)}
+    assert elsewhere
+    assert elsewhere <= play["roles"][0]["vars"].keys()
+
+
+def reached(folder: Path, file: str) -> set[str]:
+    """Return a file of tasks and those that it includes, however deep."""
+
+    def included(part: Any) -> Iterator[str]:
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if str(key).endswith((".include_tasks", ".import_tasks")):
+                if "{{" not in value:  # a user's hook, which no bundle has
+                    yield value
+            elif isinstance(value, dict | list):
+                yield from included(value)
+
+    files = included(yaml.safe_load((folder / file).read_text()))
+    return {file}.union(*(reached(folder, each) for each in files))
+
+
+def test_a_host_has_every_module_of_the_role(bundle: Bundle, tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    with tarfile.open(bundle.build(tmp_path / "bundles")) as archive:
+        archive.extractall(host, filter="data")
+    files = reached(host / "roles/grpc_server/tasks", "main.yml")
+    tasks = [{"import_role": {"name": "grpc_server", "tasks_from": file}} for file in files]
+    (host / "check.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "tasks": tasks}]))
+    result = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "--syntax-check", "check.yml"],
+        cwd=host,
+        env={**os.environ, "ANSIBLE_CONFIG": str(host / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
