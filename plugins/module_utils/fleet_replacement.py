@@ -12,7 +12,7 @@ from plugins.module_utils.stack_events import pauses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mypy_boto3_autoscaling.type_defs import InstanceRefreshTypeDef
+    from mypy_boto3_autoscaling.type_defs import InstanceRefreshTypeDef, InstanceTypeDef
 
     from plugins.module_utils.aws_cloud import Cloud
 
@@ -34,12 +34,7 @@ class Replacement:
 
     def members(self) -> set[str]:
         """Return the ids of all hosts of the group, with those that leave."""
-        answer = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
-        return {
-            instance["InstanceId"]
-            for group in answer["AutoScalingGroups"]
-            for instance in group.get("Instances", [])
-        }
+        return {instance["InstanceId"] for instance in self._instances()}
 
     def start(self, warmup: int, *, only_outdated: bool) -> str:
         """Begin; return the refresh's id."""
@@ -102,12 +97,17 @@ class Replacement:
         return answer["InstanceRefreshes"][0]
 
     def _leaving(self) -> bool:
-        answer = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
         return any(
-            instance["LifecycleState"].startswith("Terminating")
+            instance["LifecycleState"].startswith("Terminating") for instance in self._instances()
+        )
+
+    def _instances(self) -> list[InstanceTypeDef]:
+        answer = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
+        return [
+            instance
             for group in answer["AutoScalingGroups"]
             for instance in group.get("Instances", [])
-        )
+        ]
 
     def _cancel(self, refresh: str) -> str:
         """Cancel what is under way; return a sentence on what is left.
