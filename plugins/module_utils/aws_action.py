@@ -8,8 +8,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from plugins.doc_fragments.aws import ModuleDocFragment
 from plugins.module_utils.argument_spec import argument_spec
 from plugins.module_utils.aws_cloud import AwsError, Cloud, StackError, explain
+
+_COMMON = ModuleDocFragment.DOCUMENTATION
 
 
 class AwsAction(ActionBase):
@@ -25,7 +28,8 @@ class AwsAction(ActionBase):
         """Check the options, act, and turn the errors of AWS into messages for a person."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=argument_spec(self.documentation))
+        specification = argument_spec(self.documentation) | argument_spec(_COMMON)
+        _, options = self.validate_argument_spec(argument_spec=specification)
         aws = options["aws"] or self._templar.template(self.variables.get("aws", {}))
         cloud = Cloud(aws)
         try:

@@ -10,6 +10,7 @@ description:
     lines are shown.
   - In check mode it only looks. Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   group:
     description: Name of the Auto Scaling group.
@@ -23,11 +24,6 @@ options:
     description: Seconds to wait; 0 means to look once, and to be content with what there is.
     type: int
     default: 900
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

@@ -11,6 +11,7 @@ description:
     refresh is cancelled and the action fails. Hosts that take calls by then stay, old and new ones.
   - In check mode it only says how many hosts would be replaced. Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   group:
     description: Name of the Auto Scaling group.
@@ -40,11 +41,6 @@ options:
     description: Seconds after which the refresh is cancelled.
     type: int
     default: 3600
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

@@ -10,6 +10,7 @@ description:
     none, and with O(proven).
   - Contents of parameters are never shown. Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   bucket:
     description: Name of the bucket.
@@ -39,11 +40,6 @@ options:
     description: How many archives and bundles stay, besides those that C(current.json) names.
     type: int
     default: 5
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

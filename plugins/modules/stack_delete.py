@@ -10,6 +10,7 @@ description:
   - An API that is not on this machine needs O(confirm).
   - In check mode the resources are listed and nothing changes. Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   name:
     description: Name of the stack, which is the deployment's name.
@@ -27,11 +28,6 @@ options:
     description: Seconds to wait for CloudFormation.
     type: int
     default: 900
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

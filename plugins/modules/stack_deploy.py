@@ -11,6 +11,7 @@ description:
   - In check mode the change set is computed, shown with C(--diff), and deleted again.
   - Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   name:
     description: Name of the stack, which is the deployment's name.
@@ -49,11 +50,6 @@ options:
     description: The command that removes the stack, for error messages.
     type: str
     default: ansible-playbook teardown.yml
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

@@ -8,16 +8,12 @@ description:
   - A stack that does not exist has no drift.
   - Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   name:
     description: Name of the stack.
     type: str
     required: true
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

@@ -10,6 +10,7 @@ description:
     (any more) does not change what is known.
   - Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   path:
     description: The known_hosts file; its folder exists.
@@ -24,11 +25,6 @@ options:
     description: Seconds to wait for the keys of an instance that is not known yet.
     type: int
     default: 180
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

@@ -10,6 +10,7 @@ description:
   - Refuses to make a fleet of one host, or one host of a fleet.
   - Only reads, so it does the same in check mode. Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   name:
     description: Name of the stack, which is the deployment's name.
@@ -66,11 +67,6 @@ options:
     description: Number of instances that may run in the account and region; 0 means no check.
     type: int
     default: 0
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""

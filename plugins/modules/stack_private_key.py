@@ -9,6 +9,7 @@ description:
     result, and no difference shows it.
   - Runs on the control node.
 author: The saudacao authors
+extends_documentation_fragment: aws
 options:
   path:
     description: The file; its folder exists.
@@ -18,11 +19,6 @@ options:
     description: Id of the key pair.
     type: str
     required: true
-  aws:
-    description:
-      - C(region), C(endpoint_url), C(access_key), C(secret_key); what is missing comes from AWS's
-        default chain. Without it the variable C(aws) of the inventory is used.
-    type: dict
 """
 
 EXAMPLES = r"""
