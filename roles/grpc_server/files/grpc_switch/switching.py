@@ -66,7 +66,7 @@ class Switch:
         ready = time.monotonic()
         self._move(old, Record(release, port, _history(old, release), confirm_by, by_run))
         seconds = {"ready": ready - begin, "switched": time.monotonic() - begin}
-        moment = {"seconds": seconds, "at": round(time.time(), 3)}
+        moment = {"seconds": seconds, "at": time.time()}
         return {**_answer(True, mapping.read(self.config)), **moment}
 
     def confirm(self, release: str | None) -> dict[str, Any]:
