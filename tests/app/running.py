@@ -69,7 +69,8 @@ class LogFile:
         return self.path.read_text("utf-8")
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.text.splitlines()]
+        whole = self.text.rpartition("\n")[0]  # the last line may be half written
+        found = [json.loads(line) for line in whole.splitlines()]
         return [line for line in found if event in (None, line["event"])]
 
     def calls(self, code: str) -> list[dict[str, Any]]:
