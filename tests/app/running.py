@@ -17,6 +17,7 @@ from saudacao.logs import Log
 from saudacao.serving import Parts, create_server
 from saudacao.settings import Settings
 from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,11 +62,13 @@ def write_config(folder: Path, port: int) -> Path:
 class LogFile:
     """A server's log, read back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, flush: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._flush = flush
 
     @property
     def text(self) -> str:
+        self._flush()
         return self.path.read_text("utf-8")
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
@@ -75,6 +78,24 @@ class LogFile:
 
     def calls(self, code: str) -> list[dict[str, Any]]:
         return [line for line in self.lines("call") if line["code"] == code]
+
+
+class Noting(greeter.Greeter):
+    """The greeter, which notes from where it is called."""
+
+    def __init__(self) -> None:
+        self.peers: set[str] = set()
+
+    def register(self, server: grpc.Server) -> tuple[str, ...]:
+        saudacao_pb2_grpc.add_SaudacaoServiceServicer_to_server(self, server)
+        return ("saudacao.v1.SaudacaoService",)
+
+    @override
+    def Saudar(
+        self, request: saudacao_pb2.Mensagem, context: grpc.ServicerContext
+    ) -> saudacao_pb2.Resposta:
+        self.peers.add(context.peer())
+        return super().Saudar(request, context)
 
 
 class Running:
@@ -110,9 +131,10 @@ def serve(
     server.start()
     parts.health.announce(serving=True)
     try:
-        yield Running(parts, port, LogFile(path))
+        yield Running(parts, port, LogFile(path, parts.log.flush))
     finally:
         server.stop(0).wait()
+        parts.log.close()
         os.close(descriptor)
 
 

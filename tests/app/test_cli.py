@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from tests.app.conftest import Serve
 from tests.app.pki import Authority
-from tests.app.running import COMMAND, Running, dial, greet, until, write_config
+from tests.app.running import COMMAND, Noting, Running, dial, greet, until, write_config
 
 
 class WrongGreeter(saudacao_pb2_grpc.SaudacaoServiceServicer):
@@ -111,14 +111,21 @@ def test_two_hundred_varied_names_are_all_greeted_and_found_in_the_log(
     assert {line["request_id"] for line in server.log.calls("OK")} == set(result["request_ids"])
 
 
-def test_fresh_connections_are_one_for_each_call(server: Running, tmp_path: Path) -> None:
+@pytest.fixture
+def noting(start: Serve, authority: Authority, tmp_path: Path) -> Noting:
+    greeter = Noting()
+    write_config(tmp_path, start(greeter.register, tls_directory=authority.folder).port)
+    return greeter
+
+
+def test_fresh_connections_are_one_for_each_call(noting: Noting, tmp_path: Path) -> None:
     assert client(tmp_path, "--count", "10", "--fresh").returncode == 0
-    assert len({line["peer"] for line in server.log.calls("OK")}) == 10
+    assert len(noting.peers) == 10
 
 
-def test_a_kept_connection_serves_all_calls_of_a_thread(server: Running, tmp_path: Path) -> None:
+def test_a_kept_connection_serves_all_calls_of_a_thread(noting: Noting, tmp_path: Path) -> None:
     assert client(tmp_path, "--count", "10", "--concurrency", "2").returncode == 0
-    assert len({line["peer"] for line in server.log.calls("OK")}) <= 2
+    assert len(noting.peers) <= 2
 
 
 @pytest.mark.usefixtures("server")

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from tests.app.conftest import Serve
 from tests.app.pki import Authority
-from tests.app.running import COMMAND, Running, write_config
+from tests.app.running import COMMAND, Noting, Running, write_config
 
 Begin = Callable[..., Running]
 
@@ -70,14 +70,14 @@ def probe(folder: Path, *options: str, code: int) -> dict[str, Any]:
 
 def test_mixed_threads_keep_connections_and_make_new_ones(serve: Begin, tmp_path: Path) -> None:
     """Two threads keep one each, two make one for five calls: fresh is the call that made it."""
-    server = serve()
+    greeter = Noting()
+    serve(greeter.register)
     options = ("--mixed", "--count", "80", "--rate", "160", "--concurrency", "4")
     kinds = probe(tmp_path, *options, code=0)["by_release"]["r1"]
     fresh, kept = kinds["fresh"]["calls"], kinds["persistent"]["calls"]
     assert fresh + kept == 80
     assert 3 < fresh < 20
-    peers = {line["peer"] for line in server.log.calls("OK")}
-    assert fresh < len(peers) <= fresh + 2
+    assert fresh < len(greeter.peers) <= fresh + 2
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ class Trial:
         time.sleep(float(request))
         return request
 
+    def whence(self, _: bytes, context: grpc.ServicerContext) -> bytes:
+        """Tell the caller which connection it has."""
+        return context.peer().encode()
+
     def fail(self, *_: object) -> bytes:
         raise RuntimeError(HIDDEN)
 
@@ -87,6 +91,7 @@ class Trial:
         handlers = {
             "Block": one(self.block),
             "Sleep": one(self.sleep),
+            "Whence": one(self.whence),
             "Fail": one(self.fail),
             "Leave": one(self.leave),
             "HalfFail": one(self.half_fail),
