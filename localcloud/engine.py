@@ -11,7 +11,7 @@ from localcloud.commands import CommandError, run, succeeds
 from localcloud.settings import RUN_ROOT, STORAGE_ROOT, Settings
 
 _CONFIG = RUN_ROOT / "containers.conf"
-_CAPABILITIES = "SYS_ADMIN,NET_ADMIN,SYS_PTRACE,SYS_BOOT"
+_CAPABILITIES = "SYS_ADMIN,NET_ADMIN,SYS_PTRACE,SYS_BOOT,SYS_NICE"
 _CONSOLE_LIMIT = "4mb"
 _CONSOLE_SHOWN = 65536
 
