@@ -47,6 +47,17 @@ def test_three_switches_lose_no_call_and_the_host_is_ready_all_the_time(
     assert readiness(host.address, "/metrics") == 404
 
 
+def test_a_release_that_is_ready_has_precedence_with_all_its_threads(
+    deployment: Deployment,
+) -> None:
+    host = deployment.host
+    unit = f"saudacao@{host.ask('status')['release']}"
+    pid = f"$(systemctl show {unit} --property=MainPID --value)"
+    threads = host.run(f"ps --no-headers -L -o ni --pid {pid}").stdout.split()
+    assert len(threads) > 5
+    assert set(threads) == {"-5"}
+
+
 @contextmanager
 def asking(address: str) -> Iterator[list[int]]:
     """Ask whether the host is ready, as a load balancer does, until the block ends."""
