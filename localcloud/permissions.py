@@ -27,6 +27,9 @@ _CALLS: dict[str, tuple[str, str, str]] = {
     "CloudWatch::Alarm": (
         *("cloudwatch:PutMetricAlarm", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
     ),
+    "CloudWatch::Dashboard": (
+        *("cloudwatch:PutDashboard", "cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"),
+    ),
     "EC2::EIP": ("ec2:AllocateAddress", "", "ec2:ReleaseAddress"),
     "EC2::EIPAssociation": ("ec2:AssociateAddress", "", "ec2:DisassociateAddress"),
     "EC2::Instance": ("ec2:RunInstances", "", "ec2:TerminateInstances"),
@@ -64,8 +67,13 @@ _CALLS: dict[str, tuple[str, str, str]] = {
     ),
     "IAM::Role": ("iam:CreateRole", "", "iam:DeleteRole"),
     "Logs::LogGroup": ("logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogGroup"),
+    "Logs::MetricFilter": (
+        *("logs:PutMetricFilter", "logs:PutMetricFilter", "logs:DeleteMetricFilter"),
+    ),
     "S3::Bucket": ("s3:CreateBucket", "", "s3:DeleteBucket"),
     "S3::BucketPolicy": ("s3:PutBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "SNS::Subscription": ("sns:Subscribe", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"),
+    "SNS::Topic": ("sns:CreateTopic", "sns:SetTopicAttributes", "sns:DeleteTopic"),
     "SSM::Parameter": ("ssm:PutParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
 }
 # Further calls that a property asks for, when a resource is made.

@@ -1,6 +1,7 @@
 """The keys that hosts get for their role, and what they open."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ def policy(folder: str) -> str:
     allowed = (
         ("s3:GetObject", f"arn:aws:s3:::{NAME}/{folder}/*"),
         ("ssm:GetParameter*", f"arn:aws:ssm:us-east-1:*:parameter/{NAME}/{folder}"),
+        ("logs:CreateLogStream", f"arn:aws:logs:us-east-1:*:log-group:/{NAME}/{folder}:*"),
+        ("logs:PutLogEvents", f"arn:aws:logs:us-east-1:*:log-group:/{NAME}/{folder}:*"),
     )
     statements = [
         {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in allowed
@@ -45,8 +48,9 @@ def policy(folder: str) -> str:
 @pytest.fixture(scope="module")
 def role(cloud: Cloud) -> Iterator[Any]:
     """The role, its profile, and two objects and parameters of which it may read one each."""
-    clients: Any = {name: boto3.client(name, **connection(cloud)) for name in ("iam", "s3", "ssm")}
-    iam, s3, ssm = clients.values()
+    given: Any = connection(cloud)
+    clients: Any = [boto3.client(name, **given) for name in ("iam", "logs", "s3", "ssm")]
+    iam, logs, s3, ssm = clients
     iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=policy("mine"))
     iam.create_instance_profile(InstanceProfileName=NAME)
@@ -55,8 +59,11 @@ def role(cloud: Cloud) -> Iterator[Any]:
     for folder in ("mine", "foreign"):
         s3.put_object(Bucket=NAME, Key=f"{folder}/file", Body=f"content of {folder}".encode())
         ssm.put_parameter(Name=f"/{NAME}/{folder}", Value=f"secret of {folder}", Type="String")
+        logs.create_log_group(logGroupName=f"/{NAME}/{folder}")
+        logs.create_log_stream(logGroupName=f"/{NAME}/{folder}", logStreamName="other")
     yield iam
     for folder in ("mine", "foreign"):
+        logs.delete_log_group(logGroupName=f"/{NAME}/{folder}")
         s3.delete_object(Bucket=NAME, Key=f"{folder}/file")
         ssm.delete_parameter(Name=f"/{NAME}/{folder}")
     s3.delete_bucket(Bucket=NAME)
@@ -96,12 +103,21 @@ class Caller:
         """Read an object of the bucket."""
         return self.call("s3", f"/{NAME}/{key}", "-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'")
 
-    def parameters(self, action: str, **asked: Any) -> str:
-        """Read parameters."""
+    def ask(self, service: str, target: str, **asked: Any) -> str:
+        """Call a service that speaks JSON."""
         return self.call(
-            *("ssm", "/", f"-H 'X-Amz-Target: AmazonSSM.{action}'"),
+            *(service, "/", f"-H 'X-Amz-Target: {target}'"),
             *("-H 'Content-Type: application/x-amz-json-1.1'", f"-d '{json.dumps(asked)}'"),
         )
+
+    def parameters(self, action: str, **asked: Any) -> str:
+        """Read parameters."""
+        return self.ask("ssm", f"AmazonSSM.{action}", **asked)
+
+    def logs(self, action: str, folder: str, **asked: Any) -> str:
+        """Do something with a log group."""
+        group = f"/{NAME}/{folder}"
+        return self.ask("logs", f"Logs_20140328.{action}", logGroupName=group, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +159,34 @@ def test_a_host_reads_the_parameter_that_its_role_may_read_and_no_other(
     answer = caller.parameters(action, **refused)
     assert "AccessDeniedException" in answer
     assert "secret" not in answer
+
+
+def test_a_host_writes_to_the_log_group_that_its_role_may_write_to_and_to_no_other(
+    caller: Caller,
+) -> None:
+    events = [{"timestamp": int(time.time() * 1000), "message": "a line"}]
+    stream: Any = {"logStreamName": caller.host.instance_id}
+    assert caller.logs("CreateLogStream", "mine", **stream).endswith("\n200")
+    assert caller.logs("PutLogEvents", "mine", logEvents=events, **stream).endswith("\n200")
+    for refused in (
+        caller.logs("CreateLogStream", "foreign", **stream),
+        caller.logs("PutLogEvents", "foreign", logEvents=events, logStreamName="other"),
+        caller.logs("FilterLogEvents", "mine"),
+        caller.logs("DeleteLogGroup", "mine"),
+    ):
+        assert "AccessDeniedException" in refused
+        assert refused.endswith("\n400")
+
+
+def test_a_policy_for_log_groups_needs_what_stands_behind_their_name(
+    role: Any, caller: Caller
+) -> None:
+    """As on AWS: an ARN without :* opens no stream."""
+    short = policy("mine").replace(':*"', '"')
+    role.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=short)
+    refused = caller.logs("CreateLogStream", "mine", logStreamName="another")
+    assert "AccessDeniedException" in refused
+    role.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=policy("mine"))
 
 
 def test_the_keys_are_checked_wherever_they_are_used(
