@@ -218,7 +218,6 @@ def test_a_topics_subscribers_are_told_of_both_changes(cloud: Cloud, watched: Wa
     ("configuration", "why"),
     [
         ({"Period": 45}, "Period must be 10, 20, 30 or a multiple of 60"),
-        ({"EvaluationPeriods": 0}, "EvaluationPeriods"),
         ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
         ({"TreatMissingData": "alarm"}, "TreatMissingData"),
         ({"ExtendedStatistic": "p99"}, "Exactly one of Statistic and ExtendedStatistic"),
