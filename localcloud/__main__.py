@@ -84,8 +84,13 @@ def fault(settings: Settings, kind: str, calls: tuple[str, ...]) -> None:
     if bool(calls) is not (kind in faults.KINDS):
         takes = "needs calls such as logs:PutLogEvents" if not calls else "takes no calls"
         raise LocalCloudError(f"fault {kind} {takes}. Type: python -m localcloud fault --help")
+    described = cloud.status(settings)
+    if described["state"] != "running":
+        raise LocalCloudError(
+            f"The local cloud {settings.name!r} does not run. Type: sudo make local-up"
+        )
     wanted = {"outage": kind == "outage", "calls": dict.fromkeys(calls, kind)}
-    click.echo(json.dumps(cloud.set_faults(settings, wanted)))
+    click.echo(json.dumps(faults.make(described["endpoint"], wanted)))
 
 
 @main.command()

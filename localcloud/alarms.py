@@ -1,20 +1,21 @@
 """CloudWatch alarms: what PutMetricAlarm takes, and a clock that evaluates them.
 
-Alarms look at whole minutes only, as metrics of logs have no finer grain, and at each of them
-until a later one has begun: what arrives late still counts.
+Periods of a minute and more end with a minute, as the metrics of logs have no finer grain. An
+alarm looks at the newest ones again and again, so that what arrives late still counts.
 """
 
 import json
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.alarm_rules import BEYOND, COMPARISONS, Datapoint, Rule, Verdict, judge
-from localcloud.metric_math import Series
-from localcloud.metrics import STATISTICS, Metrics, check_period, check_statistic, failed, parsed
+from localcloud.alarm_checks import check, period_of, watched
+from localcloud.alarm_rules import BEYOND, Datapoint, Rule, Verdict, judge
+from localcloud.metric_functions import Series
+from localcloud.metrics import Metrics
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 
@@ -23,13 +24,8 @@ logger = logging.getLogger("localcloud")
 _EVERY = 5.0
 # What a period's last moment sends has this long to arrive, before the period counts as over.
 _ARRIVAL = 5.0
-_DAY = 24 * 3600
 _MINUTE = 60
-_MISSING = ("breaching", "ignore", "missing", "notBreaching")
 _LISTS = ("AlarmActions", "Dimensions", "InsufficientDataActions", "OKActions")
-_OF_ONE_METRIC = (
-    *("Dimensions", "ExtendedStatistic", "MetricName", "Namespace", "Period", "Statistic", "Unit"),
-)
 
 
 class Alarms:
@@ -86,28 +82,26 @@ class Alarms:
         """
         name = given.get("AlarmName") or ""
         known = self._cloudwatch._alarms.get(name)
-        alarm = {**self._configuration(given), **_state(known)}
-        self._cloudwatch._alarms[name] = alarm
+        configuration = self._configuration(given)
+        with self._guard:
+            alarm = {**configuration, **_state(known)}
+            self._cloudwatch._alarms[name] = alarm
         if known is None:
             tags = {tag["Key"]: tag.get("Value", "") for tag in given.get("Tags") or []}
             self._cloudwatch._resource_tags[alarm["AlarmArn"]] = tags
-        self._note(
-            alarm, "ConfigurationUpdate", f'Alarm "{name}" {"updated" if known else "created"}'
-        )
+        self._note(name, f'Alarm "{name}" {"updated" if known else "created"}')
         self.evaluate(alarm)
         return alarm
 
     def _configuration(self, given: Record) -> Record:
         check(self._emulator, given)
-        account, region = (
-            self._emulator.responses.get_account_id(),
-            self._emulator.responses.get_region(),
-        )
+        responses = self._emulator.responses
+        place = f"{responses.get_region()}:{responses.get_account_id()}"
         configuration = {
             **{key: one for key, one in given.items() if key != "Tags" and one is not None},
             **{key: list(given.get(key) or ()) for key in _LISTS},
             "ActionsEnabled": given.get("ActionsEnabled", True),
-            "AlarmArn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{given['AlarmName']}",
+            "AlarmArn": f"arn:aws:cloudwatch:{place}:alarm:{given['AlarmName']}",
             "AlarmConfigurationUpdatedTimestamp": int(time.time()),
             "EvaluationPeriods": int(given["EvaluationPeriods"]),
             "Threshold": float(given["Threshold"]),
@@ -152,13 +146,13 @@ class Alarms:
         cloudwatch._dispatch_alarm_actions(alarm, before, verdict.state, verdict.reason)
         cloudwatch._evaluate_parent_alarms(alarm)
 
-    def _note(self, alarm: Record, kind: str, summary: str) -> None:
+    def _note(self, name: str, summary: str) -> None:
         self._cloudwatch._history_entries().append(
             {
-                "AlarmName": alarm["AlarmName"],
+                "AlarmName": name,
                 "AlarmType": "MetricAlarm",
                 "Timestamp": self._cloudwatch._ts_iso(time.time()),
-                "HistoryItemType": kind,
+                "HistoryItemType": "ConfigurationUpdate",
                 "HistorySummary": summary,
                 "HistoryData": json.dumps({"version": "1.0"}),
             }
@@ -172,13 +166,13 @@ class Alarms:
             alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"],
             alarm.get("TreatMissingData", "missing"),
         )
-        period = _period(alarm)
+        period = period_of(alarm)
         grain = min(period, _MINUTE)
         end = (now - _ARRIVAL) // grain * grain
         start = end - (rule.periods + BEYOND) * period
         if alarm.get("Metrics"):
-            watched = _watched(alarm["Metrics"])["Id"]
-            series = self._metrics.evaluated(alarm["Metrics"], start, end)[watched]
+            found = self._metrics.evaluated(alarm["Metrics"], start, end)
+            series = found[watched(alarm["Metrics"])["Id"]]
         else:
             points = self._metrics.points(alarm, alarm.get("Unit"))
             statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
@@ -197,25 +191,12 @@ def _newest_first(series: Series) -> list[Datapoint | None]:
 
 def _too_few(alarm: Record, points: Sequence[Record]) -> bool:
     """Say whether a percentile rests on too few samples, by AWS's measure, to say anything."""
-    if alarm.get("EvaluateLowSampleCountPercentile") != "ignore" or not points:
+    percentile = alarm.get("ExtendedStatistic")
+    if alarm.get("EvaluateLowSampleCountPercentile") != "ignore" or not (percentile and points):
         return False
-    share = float(alarm["ExtendedStatistic"][1:]) / 100
+    share = float(percentile[1:]) / 100
     rare = 1 - share if share >= 0.5 else share
     return rare > 0 and sum(one.get("Count", 1) for one in points) < 10 / rare
-
-
-def _period(alarm: Record) -> int:
-    if not alarm.get("Metrics"):
-        return int(alarm["Period"])
-    return int(next(one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one))
-
-
-def _watched(metrics: Sequence[Record]) -> Record:
-    """Return the one query that returns data."""
-    found = [one for one in metrics if one.get("ReturnData", True)]
-    if len(found) != 1:
-        raise failed("Exactly one element of the metrics list should return data.")
-    return found[0]
 
 
 def _state(known: Record | None) -> Record:
@@ -232,7 +213,7 @@ def _reason_data(alarm: Record, verdict: Verdict, now: float) -> Record:
     data: Record = {
         "version": "1.0",
         "queryDate": _written(now),
-        "period": _period(alarm),
+        "period": period_of(alarm),
         "recentDatapoints": [one.value for one in reversed(verdict.recent)],
         "threshold": alarm["Threshold"],
         "evaluatedDatapoints": [
@@ -247,62 +228,3 @@ def _reason_data(alarm: Record, verdict: Verdict, now: float) -> Record:
 
 def _written(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
-
-
-def check(emulator: Emulator, given: Mapping[str, Any]) -> None:
-    """Check what PutMetricAlarm was given.
-
-    Raises:
-        ApiError: AWS would refuse it, or it is of a kind that is not here.
-
-    """
-    for key in ("AlarmName", "ComparisonOperator", "EvaluationPeriods", "Threshold"):
-        if given.get(key) is None:
-            raise failed(f"The parameter {key} is required.")
-    if given["ComparisonOperator"] not in COMPARISONS:
-        raise failed(f"ComparisonOperator {given['ComparisonOperator']} is not supported here.")
-    if (given.get("TreatMissingData") or "missing") not in _MISSING:
-        raise failed(f"TreatMissingData must be one of {', '.join(_MISSING)}.")
-    periods = int(given["EvaluationPeriods"])
-    if periods < 1:
-        raise failed("EvaluationPeriods must be at least 1.")
-    if not 1 <= int(given.get("DatapointsToAlarm") or periods) <= periods:
-        raise failed("DatapointsToAlarm must be between 1 and EvaluationPeriods.")
-    _check_math(given) if given.get("Metrics") else _check_metric(emulator, given)
-    period = _period(dict(given))
-    if periods * period > _DAY and period < 3600:
-        raise failed(
-            "Metrics cannot be checked across more than a day (EvaluationPeriods * Period)."
-        )
-
-
-def _check_metric(emulator: Emulator, given: Mapping[str, Any]) -> None:
-    for key in ("MetricName", "Namespace", "Period"):
-        if not given.get(key):
-            raise failed(f"The parameter {key} is required for an alarm of one metric.")
-    check_period(int(given["Period"]))
-    statistic, percentile = given.get("Statistic"), given.get("ExtendedStatistic")
-    if bool(statistic) == bool(percentile):
-        raise failed("Exactly one of Statistic and ExtendedStatistic must be given.")
-    if statistic and statistic not in STATISTICS:
-        raise failed(f"Statistic must be one of {', '.join(STATISTICS)}.")
-    check_statistic(emulator, str(statistic or percentile))
-
-
-def _check_math(given: Mapping[str, Any]) -> None:
-    beside = [key for key in _OF_ONE_METRIC if given.get(key)]
-    if beside:
-        raise failed(f"{', '.join(beside)} must not be given beside Metrics.")
-    metrics = given["Metrics"]
-    _watched(metrics)
-    stats = [one["MetricStat"] for one in metrics if "MetricStat" in one]
-    if not stats:
-        raise failed("An expression needs at least one metric.")
-    if len({int(stat["Period"]) for stat in stats}) > 1:
-        raise failed("All metrics of an alarm must have the same period.")
-    check_period(int(stats[0]["Period"]))
-    known = {one["Id"] for one in metrics}
-    for one in metrics:
-        unknown = parsed(one).names - known if one.get("Expression") else set()
-        if unknown:
-            raise failed(f"Error in expression '{one['Id']}': {', '.join(unknown)} is unknown.")

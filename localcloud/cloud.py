@@ -18,7 +18,6 @@ from typing import Any
 from localcloud import engine, image, network
 from localcloud.commands import exclusive
 from localcloud.errors import LocalCloudError
-from localcloud.faults import PATH
 from localcloud.image import Progress
 from localcloud.settings import RUN_ROOT, Settings, read
 
@@ -262,29 +261,6 @@ def status(settings: Settings) -> dict[str, Any]:
         "log": str(known.run_directory / "log"),
         "hosts": sorted(engine.host_names(known)) if os.geteuid() == 0 else None,
     }
-
-
-def set_faults(settings: Settings, faults: dict[str, Any]) -> dict[str, Any]:
-    """Make trouble in a running cloud; return the trouble there is now.
-
-    Args:
-        settings: Which cloud.
-        faults: outage, a truth, and calls, a kind of localcloud.faults.KINDS by call.
-
-    Raises:
-        LocalCloudError: The cloud does not run.
-
-    """
-    known = _recorded(settings)
-    if not is_running(known):
-        raise LocalCloudError(
-            f"The local cloud {known.name!r} does not run. Type: sudo make local-up"
-        )
-    connection = http.client.HTTPConnection("127.0.0.1", known.port, timeout=_STOP_SECONDS)
-    with contextlib.closing(connection):
-        connection.request("PUT", PATH, json.dumps(faults))
-        answer: dict[str, Any] = json.loads(connection.getresponse().read())
-    return answer
 
 
 def purge(settings: Settings, progress: Progress) -> None:

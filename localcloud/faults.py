@@ -1,15 +1,19 @@
 """Trouble made on purpose: calls that are refused, and an API that hosts cannot reach."""
 
+import contextlib
+import http.client
 import json
 import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from localcloud.credentials import Application
 
-PATH = "/_localcloud/faults"
+_PATH = "/_localcloud/faults"
+_PATIENCE = 20.0
 # What AWS answers when there were too many calls, and when it is broken itself.
 KINDS = {
     "throttle": ("ThrottlingException", "Rate exceeded", HTTPStatus.BAD_REQUEST),
@@ -32,7 +36,7 @@ class Faults:
         """Put the faults before the API, and answer calls about them."""
 
         async def answered(scope: dict[str, Any], receive: Any, send: Any) -> None:
-            if scope["type"] == "http" and scope["path"] == PATH:
+            if scope["type"] == "http" and scope["path"] == _PATH:
                 if scope["method"] == "PUT":
                     self._set(json.loads(await _body(receive)))
                 await _answer(send, HTTPStatus.OK, self._faults)
@@ -59,6 +63,21 @@ class Faults:
         action = f"{signed[1].decode()}:{target.decode()}"
         calls: dict[str, str] = self._faults["calls"]
         return next((kind for one, kind in calls.items() if fnmatchcase(action, one)), None)
+
+
+def make(endpoint: str, faults: dict[str, Any]) -> dict[str, Any]:
+    """Make trouble in a running cloud; return the trouble that there is now.
+
+    Args:
+        endpoint: URL of its API.
+        faults: outage, a truth, and calls, a kind of KINDS by call.
+
+    """
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=_PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("PUT", _PATH, json.dumps(faults))
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    return answer
 
 
 async def _body(receive: Any) -> bytes:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.metric_math import Expression, MathError, Series
+from localcloud.metric_functions import MathError, Series
+from localcloud.metric_math import Expression
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 

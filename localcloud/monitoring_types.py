@@ -5,7 +5,7 @@ from typing import Any
 from localcloud.alarms import Alarms
 from localcloud.autoscaling_fields import truth
 from localcloud.dashboards import check_body
-from localcloud.logs import invalid
+from localcloud.log_batches import invalid
 from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 
@@ -30,6 +30,8 @@ class AlarmType:
         name = properties.get("AlarmName") or (
             self._emulator.provisioners._physical_name(stack, logical_id, max_len=255)
         )
+        if name in self._emulator.cloudwatch._alarms:
+            raise _exists("AWS::CloudWatch::Alarm", name)
         return self._put(name, properties)
 
     def update(self, physical_id: str, old: Properties, new: Properties, stack: str) -> Made:
@@ -61,6 +63,8 @@ class DashboardType:
         name = properties.get("DashboardName") or (
             self._emulator.provisioners._physical_name(stack, logical_id, max_len=255)
         )
+        if name in self._emulator.cloudwatch._dashboards:
+            raise _exists("AWS::CloudWatch::Dashboard", name)
         return self.update(name, {}, properties, stack)
 
     def update(self, physical_id: str, old: Properties, new: Properties, stack: str) -> Made:
@@ -74,6 +78,11 @@ class DashboardType:
         """Remove the dashboard."""
         del properties
         self._emulator.cloudwatch.cloudformation_delete_dashboard(physical_id)
+
+
+def _exists(kind: str, name: str) -> ApiError:
+    message = f"Resource of type '{kind}' with identifier '{name}' already exists."
+    return ApiError("AlreadyExists", message, service="CloudFormation")
 
 
 def _typed(properties: Properties) -> Properties:
@@ -109,8 +118,7 @@ def check_groups(emulator: Emulator) -> None:
             emulator.provisioners._physical_name(stack, logical_id, max_len=512)
         )
         if name in emulator.logs._log_groups:
-            message = f"Resource of type 'AWS::Logs::LogGroup' with identifier '{name}'"
-            raise ApiError("AlreadyExists", f"{message} already exists.")
+            raise _exists("AWS::Logs::LogGroup", name)
         check(properties)
         made: Made = create(logical_id, {**properties, "LogGroupName": name}, stack)
         return made

@@ -49,8 +49,8 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_hook_record", "_hooks", "_parse_nested", "_policies", "_tags", "_xml"),
     ),
     "ministack.services.cloudwatch": (
-        *("_alarms", "_calc_stats", "_cbor_metric_data_result", "_cbor_ok", "_dims_from_list"),
-        *("_dims_key", "_dispatch_alarm_actions", "_error", "_evaluate_alarm"),
+        *("_alarms", "_calc_stats", "_cbor_metric_data_result", "_cbor_ok", "_dashboards"),
+        *("_dims_from_list", "_dims_key", "_dispatch_alarm_actions", "_error", "_evaluate_alarm"),
         *("_evaluate_all_alarms", "_evaluate_parent_alarms", "_get_metric_data"),
         *("_history_entries", "_is_percentile_stat", "_json_ok", "_metric_bucket", "_metrics"),
         *("_parse_ts", "_put_dashboard", "_put_metric_alarm", "_record_history"),

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
+from tests.localcloud.guests import until
 from tests.localcloud.test_command_line import command
 
 GROUP = "/localcloud-faults"
@@ -64,26 +65,28 @@ def test_hosts_reach_the_api_no_more_while_it_is_out(
 ) -> None:
     assert logs
     host = launch().ready()
-    # One connection that stays open, and asks again when it is told to.
-    host.run(
-        "sudo tee /tmp/asks.py >/dev/null <<'END'\n"
-        "import http.client, sys, urllib.parse\n"
+    # One connection that stays open, and one line for each time that it asks.
+    program = (
+        "import http.client, time, urllib.parse\n"
         "url = urllib.parse.urlsplit(open('/etc/localcloud-endpoint').read().strip())\n"
         "api = http.client.HTTPConnection(url.netloc, timeout=2)\n"
-        "for _ in sys.stdin:\n"
-        "    try:\n"
-        "        api.request('GET', '/_ministack/health')\n"
-        "        print(api.getresponse().read() and 'answered', flush=True)\n"
-        "    except OSError: print('silent', flush=True)\n"
-        "END"
+        "api.connect()\n"
+        "while True:\n"
+        "    api.sock.sendall(b'GET /_ministack/health HTTP/1.1\\r\\nHost: api\\r\\n\\r\\n')\n"
+        "    print(api.sock.recv(65536)[:15].decode(), flush=True)\n"
+        "    time.sleep(0.2)\n"
     )
+    host.run(f"tee asks.py >/dev/null <<'END'\n{program}END")
+    host.run("sudo systemd-run --quiet --unit=asks python3 $PWD/asks.py")
+    asked = "journalctl --unit=asks --output=cat --quiet"
     fresh = "curl -s -m 2 -o /dev/null -w %{http_code} $(cat /etc/localcloud-endpoint)/health"
-    asking = f"echo | python3 /tmp/asks.py; {fresh} || true"
-    assert host.run(asking).split() == ["answered", "200"]
+    until(lambda: "HTTP/1.1 200" in host.run(f"sudo {asked}"), "the connection is open")
+    assert host.run(fresh) == "200"
     cloud.command("fault", "outage")
-    assert host.run(asking).split() == ["silent", "000"]
+    assert host.run(f"{fresh} || true") == "000"
+    until(lambda: "TimeoutError" in host.run(f"sudo {asked}"), "the open connection is silent")
     cloud.command("fault", "none")
-    assert host.run(asking).split() == ["answered", "200"]
+    assert host.run(fresh) == "200"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from localcloud.metric_math import Expression, MathError, Series
+from localcloud.metric_functions import MathError, Series
+from localcloud.metric_math import Expression
 
 
 def series(*values: float | None) -> Series:
