@@ -13,6 +13,7 @@ _MISSING = ("breaching", "ignore", "missing", "notBreaching")
 _OF_ONE_METRIC = (
     *("Dimensions", "ExtendedStatistic", "MetricName", "Namespace", "Period", "Statistic", "Unit"),
 )
+_NOT_HERE = ("EvaluationCriteria", "EvaluationWindow", "ThresholdMetricId", "WarmUpConfiguration")
 
 
 def check(emulator: Emulator, given: Mapping[str, Any]) -> None:
@@ -25,6 +26,9 @@ def check(emulator: Emulator, given: Mapping[str, Any]) -> None:
     for key in ("AlarmName", "ComparisonOperator", "EvaluationPeriods", "Threshold"):
         if given.get(key) is None:
             raise failed(f"The parameter {key} is required.")
+    unknown = [key for key in _NOT_HERE if given.get(key)]
+    if unknown:
+        raise failed(f"{', '.join(unknown)} is not supported here.")
     if given["ComparisonOperator"] not in COMPARISONS:
         raise failed(f"ComparisonOperator {given['ComparisonOperator']} is not supported here.")
     if (given.get("TreatMissingData") or "missing") not in _MISSING:

@@ -82,7 +82,9 @@ _PROPERTIES = {
     "EC2::LaunchTemplate": {"TagSpecifications": "ec2:CreateTags"},
     "EC2::SecurityGroup": {"SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress"},
     "IAM::Role": {"ManagedPolicyArns": "iam:AttachRolePolicy", "Policies": "iam:PutRolePolicy"},
-    "Logs::LogGroup": {"RetentionInDays": "logs:PutRetentionPolicy"},
+    "CloudWatch::Alarm": {"Tags": "cloudwatch:TagResource"},
+    "Logs::LogGroup": {"RetentionInDays": "logs:PutRetentionPolicy", "Tags": "logs:TagResource"},
+    "SNS::Topic": {"Tags": "sns:TagResource"},
     "S3::Bucket": {
         "BucketEncryption": "s3:PutEncryptionConfiguration",
         "LifecycleConfiguration": "s3:PutLifecycleConfiguration",

@@ -222,6 +222,7 @@ def test_a_topics_subscribers_are_told_of_both_changes(cloud: Cloud, watched: Wa
         ({"TreatMissingData": "alarm"}, "TreatMissingData"),
         ({"ExtendedStatistic": "p99"}, "Exactly one of Statistic and ExtendedStatistic"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "ComparisonOperator"),
+        ({"EvaluationWindow": {"WallClockWindow": {}}}, "EvaluationWindow is not supported here"),
         ({"EvaluationPeriods": 1441}, "more than a day"),
         ({"Metrics": [{"Id": "a", "Expression": "1"}]}, "must not be given beside Metrics"),
     ],

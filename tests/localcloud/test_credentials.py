@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from localcloud.settings import Settings
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
 from tests.localcloud.guests import Guest, until
+from tests.localcloud.stacks import Stack
 
 NAME = "localcloud-credentials"
 MINE, FOREIGN = f"/{NAME}/mine", f"/{NAME}/foreign"
@@ -322,6 +324,33 @@ def test_a_stack_does_only_what_its_caller_may_do(deployer: Deployer) -> None:
     assert outcome("s3:*") == "AccessDenied"
     assert outcome(stacks) == "ROLLBACK_COMPLETE"
     assert outcome(stacks, "s3:CreateBucket", "s3:DeleteBucket") == "CREATE_COMPLETE"
+
+
+MONITORING = (
+    *("cloudwatch:PutDashboard", "cloudwatch:PutMetricAlarm", "logs:CreateLogGroup"),
+    *("logs:PutMetricFilter", "logs:PutRetentionPolicy", "sns:CreateTopic", "sns:Subscribe"),
+)
+REMOVING = (*("cloudwatch:Delete*", "logs:Delete*", "sns:DeleteTopic", "sns:Unsubscribe"),)
+
+
+@pytest.mark.parametrize("missing", MONITORING)
+def test_monitoring_takes_the_permission_for_each_of_its_parts(
+    deployer: Deployer, missing: str
+) -> None:
+    deployer.allow("cloudformation:*", *REMOVING, *(one for one in MONITORING if one != missing))
+    template = (Path(__file__).parent / "monitoring.yaml").read_text()
+    stack = Stack(deployer.client("cloudformation"), NAME, template)
+    assert stack.create() == "ROLLBACK_COMPLETE"
+    assert any(f"not authorized to perform: {missing}" in one for one in stack.reasons())
+    stack.delete()
+
+
+def test_monitoring_needs_no_further_permission(deployer: Deployer) -> None:
+    deployer.allow("cloudformation:*", *REMOVING, *MONITORING)
+    template = (Path(__file__).parent / "monitoring.yaml").read_text()
+    stack = Stack(deployer.client("cloudformation"), NAME, template)
+    assert stack.create() == "CREATE_COMPLETE", stack.reasons()
+    stack.delete()
 
 
 def test_keys_are_renewed_an_hour_before_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:
