@@ -107,8 +107,15 @@ def needed(kind: str, action: str, properties: Mapping[str, Any]) -> list[str]:
     calls = _CALLS.get(name, ("", "", ""))[_ACTIONS.index(action)].split()
     if action == "create":
         further = _PROPERTIES.get(name, {})
-        calls += [call for named, call in further.items() if properties.get(named)]
+        calls += [call for named, call in further.items() if _asks(named, properties.get(named))]
     return calls
+
+
+def _asks(name: str, value: Any) -> bool:
+    """Say whether a property asks for a call; CloudFormation's own tags need no permission."""
+    if name == "Tags":
+        return any(not str(tag.get("Key")).startswith("aws:") for tag in value or ())
+    return bool(value)
 
 
 class Permissions:

@@ -129,7 +129,7 @@ def test_silence_raises_an_alarm_by_the_clock_alone(watched: Watched) -> None:
 def test_a_missing_datapoint_is_noticed_after_the_whole_evaluation_range(watched: Watched) -> None:
     """As on AWS: without FILL, a beat of the last three minutes still counts."""
     given: Any = {"ComparisonOperator": "LessThanThreshold", "Threshold": 1}
-    watched.write(BEAT, at=minute(3))
+    watched.write(BEAT, at=minute(2))
     watched.alarm("Beats", TreatMissingData="breaching", **given)
     assert watched.state("Beats") == "OK"
     watched.alarm("Calls", TreatMissingData="breaching", **given)
