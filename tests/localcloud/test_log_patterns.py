@@ -71,6 +71,8 @@ def test_a_line_matches(pattern: str) -> None:
         "{ $.eventType IS NULL }",
         "{ $.missing IS NULL }",
         "{ $.ThisFlag IS FALSE }",
+        "{ $.ThisFlag = true }",
+        "{ $.ThisFlag != false }",
         "{ $.missing = * }",
         '{ $.missing != "x" }',
         "{ $.users = 1 }",
