@@ -10,11 +10,10 @@ from typing import Any
 from localcloud.log_batches import check_batch, invalid, sort_out
 from localcloud.log_metrics import LogMetrics, check_transformation
 from localcloud.log_patterns import PatternError, compiled
+from localcloud.log_search import search
 from localcloud.records import ApiError, Record, Response
 from localcloud.seams import Emulator
 
-_PAGE_BYTES = 1_048_576
-_PAGE_EVENTS = 10_000
 _FILTERS = 100
 
 Call = Callable[[Record], Record]
@@ -129,35 +128,11 @@ class Logs:
         """Answer FilterLogEvents, page by page.
 
         Raises:
-            ApiError: The pattern cannot be read, or the group or a stream is missing.
+            ApiError: The pattern or the token cannot be read, or the group or a stream is missing.
 
         """
         _check_pattern(given.get("filterPattern") or "", "Invalid filter pattern")
-        matches = compiled(given.get("filterPattern") or "")
-        streams = self._streams(given)
-        start, end = given.get("startTime") or 0, given.get("endTime")
-        with self._logs._log_events_lock:
-            found = [
-                {**event, "logStreamName": name}
-                for name, stream in streams.items()
-                for event in stream["events"]
-                if event["timestamp"] >= start and (end is None or event["timestamp"] <= end)
-            ]
-        found.sort(key=lambda one: (one["timestamp"], one["ingestionTime"]))
-        skipped = self._logs._decode_token(given.get("nextToken"))
-        limit = min(int(given.get("limit") or _PAGE_EVENTS), _PAGE_EVENTS)
-        page: list[Record] = []
-        size, looked_at = 0, skipped
-        for event in found[skipped:]:
-            if len(page) >= limit or size >= _PAGE_BYTES:
-                break
-            looked_at += 1
-            if matches(event["message"]):
-                page.append(event)
-                size += len(event["message"].encode())
-        more = looked_at < len(found)
-        token = {"nextToken": self._logs._encode_token(looked_at)} if more else {}
-        return {"events": page, "searchedLogStreams": [], **token}
+        return search(self._streams(given), compiled(given.get("filterPattern") or ""), given)
 
     def _streams(self, given: Record) -> dict[str, Record]:
         group = self._logs._log_groups.get(self._logs._resolve_log_group_name(given))

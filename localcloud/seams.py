@@ -59,9 +59,8 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("cloudformation_set_metric_alarm_tags", "record_metric"),
     ),
     "ministack.services.cloudwatch_logs": (
-        *("_VALID_RETENTION_DAYS", "_decode_token", "_encode_token", "_filter_log_events"),
-        "_log_events_lock",
-        *("_log_groups", "_metric_filters", "_put_log_events", "_put_metric_filter"),
+        *("_VALID_RETENTION_DAYS", "_filter_log_events", "_log_groups", "_metric_filters"),
+        *("_put_log_events", "_put_metric_filter"),
         *("_resolve_log_group_name", "error_response_json", "handle_request", "json_response"),
     ),
     f"{_CLOUDFORMATION}.provisioners": (

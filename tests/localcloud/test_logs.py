@@ -184,6 +184,32 @@ def test_lines_are_found_by_field_over_all_streams(watched: Watched) -> None:
     assert answer.startswith("InvalidParameterException: Invalid filter pattern")
 
 
+def test_a_line_that_comes_late_moves_no_page(watched: Watched) -> None:
+    watched.write(*({"n": number} for number in range(3)))
+    named: dict[str, Any] = {"logGroupName": watched.group, "limit": 2}
+    first = watched.logs.filter_log_events(**named)
+    watched.write({"n": "late"}, at=minute(2))
+    second = watched.logs.filter_log_events(nextToken=first["nextToken"], **named)
+    shown = [json.loads(one["message"])["n"] for one in (*first["events"], *second["events"])]
+    assert shown == [0, 1, 2]
+    answer = refused(watched.logs.filter_log_events, nextToken="nothing", **named)
+    assert answer == "InvalidParameterException: The specified nextToken is invalid."
+
+
+def test_a_search_looks_at_so_many_lines_at_once(watched: Watched) -> None:
+    """As on AWS, a page may be empty: its token leads on."""
+    now = time.time()
+    for _ in range(3):
+        batch(watched, *[(now, "noise")] * 9_999, (now, "signal"))
+    pages = [
+        len(page["events"])
+        for page in watched.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=watched.group, filterPattern="signal"
+        )
+    ]
+    assert pages == [2, 1]
+
+
 def test_a_long_search_comes_in_pages(watched: Watched) -> None:
     watched.write(*({"n": number} for number in range(25)))
     pages = watched.logs.get_paginator("filter_log_events").paginate(
