@@ -46,6 +46,7 @@ class Resources:
     ) -> str:
         """Name a call's resource, and note the further ones."""
         found: list[str] = []
+        _stream.set("")
         if service == "ssm":
             prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
             found = [f"{prefix}{name.lstrip('/')}" for name in _parameters(headers, body)]
