@@ -1,4 +1,4 @@
-"""The command line: python -m localcloud up|down|status|console|purge."""
+"""The command line: python -m localcloud up|down|status|console|fault|purge."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from localcloud import cloud, engine
+from localcloud import cloud, engine, faults
 from localcloud.errors import LocalCloudError
 from localcloud.settings import Settings, read
 
@@ -69,6 +69,28 @@ def console(settings: Settings, instance: str) -> None:
             f" {settings.name!r}. Type: python -m localcloud status"
         )
     click.echo(printed, nl=False)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice((*faults.KINDS, "outage", "none")))
+@click.argument("calls", nargs=-1)
+@click.pass_obj
+def fault(settings: Settings, kind: str, calls: tuple[str, ...]) -> None:
+    """Make trouble of a KIND, or none: what was made before ends.
+
+    throttle and break refuse CALLS such as logs:PutLogEvents or ssm:*, of services that speak
+    JSON; outage keeps hosts from the whole API, as when its endpoint is gone.
+    """
+    if bool(calls) is not (kind in faults.KINDS):
+        takes = "needs calls such as logs:PutLogEvents" if not calls else "takes no calls"
+        raise LocalCloudError(f"fault {kind} {takes}. Type: python -m localcloud fault --help")
+    described = cloud.status(settings)
+    if described["state"] != "running":
+        raise LocalCloudError(
+            f"The local cloud {settings.name!r} does not run. Type: sudo make local-up"
+        )
+    wanted = {"outage": kind == "outage", "calls": dict.fromkeys(calls, kind)}
+    click.echo(json.dumps(faults.make(described["endpoint"], wanted)))
 
 
 @main.command()

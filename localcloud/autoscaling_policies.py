@@ -1,6 +1,6 @@
 """Scaling policies: a group's size follows an alarm, or somebody's word."""
 
-import re
+import json
 import time
 from math import ceil, floor
 
@@ -10,7 +10,6 @@ from localcloud.records import ApiError, Record
 from localcloud.seams import Emulator
 
 _AGAIN = 60.0
-_CROSSED = re.compile(r"Threshold Crossed: \S+ (\S+) ")
 
 
 class Policies:
@@ -72,8 +71,9 @@ class Policies:
     def _follow(self, group: Record, policy: Record, alarm: Record) -> None:
         if self._rests(group, policy):
             return
-        crossed = _CROSSED.match(alarm.get("StateReason", ""))
-        value = float(crossed[1]) if crossed else None
+        # Where it rests on missing data, or was set by hand, there is no value.
+        recent = json.loads(alarm.get("StateReasonData") or "{}").get("recentDatapoints")
+        value = float(recent[-1]) if recent else None
         if policy["PolicyType"] == "TargetTrackingScaling":
             desired = _tracked(group, policy, alarm, value)
         else:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from localcloud import balancer_types
+from localcloud import balancer_types, monitoring_types
 from localcloud.addresses import Addresses
+from localcloud.alarms import Alarms
 from localcloud.autoscaling_groups import Groups
 from localcloud.balancer_api import BalancerApi
 from localcloud.cloudformation_autoscaling import REPLACING, AutoScalingGroupType
@@ -29,8 +30,10 @@ _REPLACING = {
     "AWS::EC2::EIPAssociation": ("AllocationId", "EIP", "InstanceId"),
     "AWS::EC2::KeyPair": ("KeyFormat", "KeyName", "KeyType", "PublicKeyMaterial", "Tags"),
     "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
+    **monitoring_types.REPLACING,
 }
 _INTERRUPTING = {"AWS::EC2::Instance": INTERRUPTING}
+_UNTAGGED = ("AWS::CloudWatch::Dashboard", "AWS::EC2::EIPAssociation")
 _RULED = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress")
 
 
@@ -176,6 +179,7 @@ def install(
     keys: KeyPairs,
     groups: Groups,
     balancing: BalancerApi,
+    alarms: Alarms,
     kick: Callable[[], None],
 ) -> None:
     """Register the types, and let them wait without blocking the API."""
@@ -186,13 +190,14 @@ def install(
         "AWS::EC2::EIPAssociation": AssociationType(emulator, addresses),
         "AWS::EC2::KeyPair": KeyPairType(emulator, keys),
         **balancer_types.types(emulator, balancing),
+        **monitoring_types.types(emulator, alarms),
     }
     provisioners, stacks = emulator.provisioners, emulator.stacks
     for name, kind in types.items():
         provisioners._RESOURCE_HANDLERS[name] = {
             action: _then(kick, getattr(kind, action)) for action in ("create", "update", "delete")
         }
-        if name != "AWS::EC2::EIPAssociation":
+        if name not in _UNTAGGED:
             provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
     provisioners._REPLACING_PROPERTIES.update(_REPLACING)
     provisioners._CONDITIONALLY_REPLACING_PROPERTIES.update(_INTERRUPTING)
@@ -201,6 +206,7 @@ def install(
         for action in {"create", "update", "delete"} & set(handlers):
             handlers[action] = _then(kick, handlers[action])
     _name_profiles(emulator)
+    monitoring_types.check_groups(emulator)
     waits = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in types or waits(name)
 

@@ -48,6 +48,7 @@ class Controller:
         # Running hosts by a handle on their init; None when it ended and was not yet explained.
         self._inits: dict[str, int | None] = {}
         self._rules = ""
+        self._outage = False
         self._reconcilers: list[Callable[[], None]] = []
 
     def add(self, reconciler: Callable[[], None]) -> None:
@@ -73,11 +74,17 @@ class Controller:
             self._wait()
         self._pool.shutdown(cancel_futures=True)
 
+    def cut_off(self, outage: bool) -> None:
+        """Let hosts reach the API no more, or again."""
+        self._outage = outage
+        self.apply_firewall()
+
     def apply_firewall(self) -> None:
         """Bring the router's ruleset up to date with the records."""
         with self._guard:
             hosts, groups = self._firewall_records()
-            rules = compile_rules(self._settings, hosts, groups, self._balancers())
+            balancers = self._balancers()
+            rules = compile_rules(self._settings, hosts, groups, balancers, outage=self._outage)
             if rules != self._rules:
                 network.apply_firewall(self._settings, rules)
                 self._rules = rules

@@ -12,13 +12,14 @@ from xml.sax.saxutils import escape
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from localcloud import cloudformation, network, seams
+from localcloud import cloudformation, dashboards, network, seams
 from localcloud.addresses import Addresses
+from localcloud.alarms import Alarms
 from localcloud.autoscaling import AutoScaling
 from localcloud.autoscaling_groups import Groups
 from localcloud.autoscaling_hooks import Hooks
 from localcloud.autoscaling_members import Members
-from localcloud.autoscaling_metrics import Metrics
+from localcloud.autoscaling_metrics import Metrics as GroupMetrics
 from localcloud.autoscaling_policies import Policies
 from localcloud.autoscaling_reconciler import Reconciler
 from localcloud.autoscaling_refresh import Refreshes
@@ -28,11 +29,14 @@ from localcloud.catalog import Catalog
 from localcloud.commands import exclusive
 from localcloud.controller import Controller
 from localcloud.credentials import Credentials
+from localcloud.faults import Faults
 from localcloud.groups import SecurityGroups
 from localcloud.instances import Instances
 from localcloud.keys import KeyPairs
 from localcloud.launcher import Launcher
+from localcloud.logs import Logs
 from localcloud.metadata import Metadata, MetadataServer
+from localcloud.metrics import Metrics
 from localcloud.permissions import Permissions
 from localcloud.records import ApiError, Handler, Parameters, Response
 from localcloud.resources import Resources
@@ -64,7 +68,7 @@ def _install_groups(
     groups = Groups(emulator, launcher, templates, targets, hooks)
     members = Members(emulator, groups, targets, hooks)
     refreshes, policies = Refreshes(groups, members), Policies(emulator, groups)
-    parts = (emulator, groups, members, targets, refreshes, policies, Metrics(emulator))
+    parts = (emulator, groups, members, targets, refreshes, policies, GroupMetrics(emulator))
     controller.add(Reconciler(*parts).compare)
     api = AutoScaling(emulator, groups, members, hooks, refreshes, policies)
     for action, handler in api.handlers().items():
@@ -73,7 +77,18 @@ def _install_groups(
     return groups
 
 
-def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[Controller, Groups]:
+def _install_monitoring(emulator: seams.Emulator) -> Alarms:
+    metrics = Metrics(emulator)
+    alarms = Alarms(emulator, metrics)
+    for part in (Logs(emulator), metrics, alarms):
+        part.install()
+    dashboards.install(emulator)
+    return alarms
+
+
+def _install(
+    settings: Settings, emulator: seams.Emulator, image: str, alarms: Alarms
+) -> tuple[Controller, Groups]:
     addresses = Addresses(settings, emulator)
     balancing = BalancerApi(settings, emulator, addresses)
     controller = Controller(settings, emulator, addresses, image, balancing.targets.view)
@@ -92,7 +107,8 @@ def _install(settings: Settings, emulator: seams.Emulator, image: str) -> tuple[
     balancing.install(controller.kick)
     scaling = _install_groups(emulator, controller, launcher, templates)
     cloudformation.install(
-        *(emulator, launcher, templates, addresses, keys, scaling, balancing, controller.kick)
+        *(emulator, launcher, templates, addresses, keys, scaling, balancing, alarms),
+        controller.kick,
     )
     permissions.install()
     Resources(emulator).install()
@@ -117,20 +133,26 @@ def run(settings: Settings, image: str) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     emulator = seams.load(settings.port)
-    controller, scaling = _install(settings, emulator, image)
+    alarms = _install_monitoring(emulator)
+    controller, scaling = _install(settings, emulator, image, alarms)
     credentials = Credentials(settings, emulator)
     controller.apply_firewall()
     listening = network.listen(settings, METADATA_ADDRESS, _METADATA_PORT)
     metadata = Metadata(settings, emulator, credentials, scaling.target_state)
     server = MetadataServer(listening, metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    compare = threading.Thread(target=controller.run)
-    compare.start()
+    running = (controller, alarms)
+    threads = [threading.Thread(target=one.run) for one in running]
+    for thread in threads:
+        thread.start()
     try:
-        asyncio.run(_serve(credentials.checking(emulator.app.app), _configuration(settings)))
+        application = credentials.checking(Faults(controller.cut_off).before(emulator.app.app))
+        asyncio.run(_serve(application, _configuration(settings)))
     finally:
-        controller.stop()
-        compare.join()
+        for one in running:
+            one.stop()
+        for thread in threads:
+            thread.join()
 
 
 async def _serve(application: Any, configuration: Config) -> None:

@@ -125,11 +125,13 @@ def _router_filters(settings: Settings, hosts: Sequence[Host]) -> Iterator[str]:
 
 
 def _host_filters(
-    settings: Settings, hosts: Sequence[Host], balancers: Sequence[Balancer]
+    settings: Settings, hosts: Sequence[Host], balancers: Sequence[Balancer], *, outage: bool
 ) -> Iterator[str]:
+    api = f"ip daddr {settings.api_address} tcp dport {settings.port}"
     yield chain(
         "host_egress",
         "type filter hook prerouting priority mangle; policy accept;",
+        *((f'iifname "h-*" {api} drop',) if outage else ()),
         *(KNOWN, 'iifname != "h-*" accept', *_services(settings)),
         *_verdicts("egress", hosts),
         "drop",
@@ -163,6 +165,8 @@ def compile_rules(
     hosts: Sequence[Host],
     groups: Mapping[str, Group],
     balancers: Sequence[Balancer] = (),
+    *,
+    outage: bool = False,
 ) -> str:
     """Return the nftables text that replaces the router's whole ruleset.
 
@@ -171,6 +175,7 @@ def compile_rules(
         hosts: Its hosts; nobody else may send or receive anything.
         groups: Its security groups by id; an unknown group opens nothing.
         balancers: Its load balancers.
+        outage: Whether no packet of a host reaches the API, not even of an open connection.
 
     """
     ordered = sorted(hosts, key=lambda host: host.instance_id)
@@ -180,7 +185,7 @@ def compile_rules(
         *_host_chains(ordered, groups, members, balancers),
         *balancer_rules.chains(balancers, groups, members, callers),
         *_router_filters(settings, ordered),
-        *_host_filters(settings, ordered, balancers),
+        *_host_filters(settings, ordered, balancers, outage=outage),
         *_nat(ordered, balancers),
     )
     return "\n".join(("flush ruleset", "table inet localcloud {", *text, "}", ""))

@@ -27,6 +27,9 @@ _CALLS: dict[str, tuple[str, str, str]] = {
     "CloudWatch::Alarm": (
         *("cloudwatch:PutMetricAlarm", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
     ),
+    "CloudWatch::Dashboard": (
+        *("cloudwatch:PutDashboard", "cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"),
+    ),
     "EC2::EIP": ("ec2:AllocateAddress", "", "ec2:ReleaseAddress"),
     "EC2::EIPAssociation": ("ec2:AssociateAddress", "", "ec2:DisassociateAddress"),
     "EC2::Instance": ("ec2:RunInstances", "", "ec2:TerminateInstances"),
@@ -64,8 +67,13 @@ _CALLS: dict[str, tuple[str, str, str]] = {
     ),
     "IAM::Role": ("iam:CreateRole", "", "iam:DeleteRole"),
     "Logs::LogGroup": ("logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogGroup"),
+    "Logs::MetricFilter": (
+        *("logs:PutMetricFilter", "logs:PutMetricFilter", "logs:DeleteMetricFilter"),
+    ),
     "S3::Bucket": ("s3:CreateBucket", "", "s3:DeleteBucket"),
     "S3::BucketPolicy": ("s3:PutBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "SNS::Subscription": ("sns:Subscribe", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"),
+    "SNS::Topic": ("sns:CreateTopic", "sns:SetTopicAttributes", "sns:DeleteTopic"),
     "SSM::Parameter": ("ssm:PutParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
 }
 # Further calls that a property asks for, when a resource is made.
@@ -74,7 +82,9 @@ _PROPERTIES = {
     "EC2::LaunchTemplate": {"TagSpecifications": "ec2:CreateTags"},
     "EC2::SecurityGroup": {"SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress"},
     "IAM::Role": {"ManagedPolicyArns": "iam:AttachRolePolicy", "Policies": "iam:PutRolePolicy"},
-    "Logs::LogGroup": {"RetentionInDays": "logs:PutRetentionPolicy"},
+    "CloudWatch::Alarm": {"Tags": "cloudwatch:TagResource"},
+    "Logs::LogGroup": {"RetentionInDays": "logs:PutRetentionPolicy", "Tags": "logs:TagResource"},
+    "SNS::Topic": {"Tags": "sns:TagResource"},
     "S3::Bucket": {
         "BucketEncryption": "s3:PutEncryptionConfiguration",
         "LifecycleConfiguration": "s3:PutLifecycleConfiguration",
@@ -97,8 +107,15 @@ def needed(kind: str, action: str, properties: Mapping[str, Any]) -> list[str]:
     calls = _CALLS.get(name, ("", "", ""))[_ACTIONS.index(action)].split()
     if action == "create":
         further = _PROPERTIES.get(name, {})
-        calls += [call for named, call in further.items() if properties.get(named)]
+        calls += [call for named, call in further.items() if _asks(named, properties.get(named))]
     return calls
+
+
+def _asks(name: str, value: Any) -> bool:
+    """Say whether a property asks for a call; CloudFormation's own tags need no permission."""
+    if name == "Tags":
+        return any(not str(tag.get("Key")).startswith("aws:") for tag in value or ())
+    return bool(value)
 
 
 class Permissions:

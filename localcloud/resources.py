@@ -9,8 +9,12 @@ from localcloud.seams import Emulator
 _NAMES = ("AmazonSSM.GetParameters", "AmazonSSM.DeleteParameters")
 _PATH = "AmazonSSM.GetParametersByPath"
 
+_TAGGING = ("TagResource", "UntagResource", "ListTagsForResource")
+
 # What a call is about beyond the first resource; every one has to be allowed.
 _further: ContextVar[tuple[str, ...]] = ContextVar("further", default=())
+# What the ARN of a log group is followed by where policies are asked; "" for other resources.
+_stream: ContextVar[str] = ContextVar("stream", default="")
 
 
 class Resources:
@@ -42,6 +46,7 @@ class Resources:
     ) -> str:
         """Name a call's resource, and note the further ones."""
         found: list[str] = []
+        _stream.set("")
         if service == "ssm":
             prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
             found = [f"{prefix}{name.lstrip('/')}" for name in _parameters(headers, body)]
@@ -49,6 +54,8 @@ class Resources:
             group = self._group(query)
             prefix = f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*"
             found = [f"{prefix}:autoScalingGroupName/{group}"] if group else []
+        elif service == "logs":
+            found = _log_group(headers, body, f"arn:aws:logs:{region}:{account}:log-group:")
         _further.set(tuple(found[1:]))
         if found:
             return found[0]
@@ -65,8 +72,9 @@ class Resources:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         """Return why a call is refused, None when each of its resources is allowed."""
-        resources = (resource_arn, *_further.get())
+        resources = (f"{resource_arn}{_stream.get()}", *_further.get())
         _further.set(())
+        _stream.set("")
         for resource in resources:
             denied = self._enforce(key, action, service, region, resource, service_context)
             if denied:
@@ -83,6 +91,24 @@ class Resources:
             if any(member["InstanceId"] == wanted for member in group["Instances"]):
                 return str(group["AutoScalingGroupName"])
         return ""
+
+
+def _log_group(headers: dict[str, str], body: bytes, prefix: str) -> list[str]:
+    """Return the log group of a call, and note the stream: AWS asks for both in one ARN.
+
+    Tagging is about the group alone; a policy that names a group without :* opens nothing else.
+    """
+    if headers.get("x-amz-target", "").endswith(_TAGGING):
+        return []
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return []
+    group = asked.get("logGroupName") or asked.get("logGroupIdentifier")
+    if not isinstance(group, str):
+        return []
+    _stream.set(f":log-stream:{asked.get('logStreamName') or ''}")
+    return [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}"]
 
 
 def _parameters(headers: dict[str, str], body: bytes) -> list[str]:

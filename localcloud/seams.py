@@ -48,7 +48,21 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("_ACTION_MAP", "_asgs", "_delete_group_hooks", "_delete_group_policies", "_error"),
         *("_hook_record", "_hooks", "_parse_nested", "_policies", "_tags", "_xml"),
     ),
-    "ministack.services.cloudwatch": ("_alarms", "_evaluate_all_alarms", "record_metric"),
+    "ministack.services.cloudwatch": (
+        *("_alarms", "_calc_stats", "_cbor_metric_data_result", "_cbor_ok", "_dashboards"),
+        *("_dims_from_list", "_dims_key", "_dispatch_alarm_actions", "_error", "_evaluate_alarm"),
+        *("_evaluate_all_alarms", "_evaluate_parent_alarms", "_get_metric_data"),
+        *("_history_entries", "_is_percentile_stat", "_json_ok", "_metric_bucket", "_metrics"),
+        *("_parse_ts", "_put_dashboard", "_put_metric_alarm", "_record_history"),
+        *("_resource_tags", "_stat_value", "_ts_iso", "cloudformation_delete_dashboard"),
+        *("cloudformation_delete_metric_alarm", "cloudformation_put_dashboard"),
+        *("cloudformation_set_metric_alarm_tags", "record_metric"),
+    ),
+    "ministack.services.cloudwatch_logs": (
+        *("_VALID_RETENTION_DAYS", "_filter_log_events", "_log_groups", "_metric_filters"),
+        *("_put_log_events", "_put_metric_filter"),
+        *("_resolve_log_group_name", "error_response_json", "handle_request", "json_response"),
+    ),
     f"{_CLOUDFORMATION}.provisioners": (
         *("_CONDITIONALLY_REPLACING_PROPERTIES", "_REPLACING_PROPERTIES", "_RESOURCE_HANDLERS"),
         *("_STACK_TAG_PROPERTY", "_ec2_apply_tags", "_physical_name", "_reconcile_tag_list"),
@@ -73,6 +87,7 @@ class Emulator:
         alb: Load balancers and target groups.
         autoscaling: Auto Scaling groups.
         cloudwatch: Metrics and alarms.
+        logs: Log groups, streams and events.
         provisioners: CloudFormation's resource types.
         stacks: CloudFormation's stack operations.
 
@@ -89,6 +104,7 @@ class Emulator:
     alb: Any
     autoscaling: Any
     cloudwatch: Any
+    logs: Any
     provisioners: Any
     stacks: Any
 

@@ -1,5 +1,6 @@
 """What Auto Scaling decides, with hosts, targets and a clock that the tests move."""
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
@@ -375,7 +376,7 @@ def alarm(world: World, value: float, operator: str = "GreaterThanThreshold") ->
         "AlarmName": "alarm",
         "AlarmActions": ["arn:policy"],
         "ComparisonOperator": operator,
-        "StateReason": f"Threshold Crossed: Average {value} {operator} 50.0",
+        "StateReasonData": json.dumps({"recentDatapoints": [10 * value, value]}),
         "StateValue": "ALARM",
         "Threshold": 50.0,
     }

@@ -1,9 +1,11 @@
 """The keys that hosts get for their role, and what they open."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +18,7 @@ from localcloud.settings import Settings
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
 from tests.localcloud.guests import Guest, until
+from tests.localcloud.stacks import Stack
 
 NAME = "localcloud-credentials"
 MINE, FOREIGN = f"/{NAME}/mine", f"/{NAME}/foreign"
@@ -35,6 +38,8 @@ def policy(folder: str) -> str:
     allowed = (
         ("s3:GetObject", f"arn:aws:s3:::{NAME}/{folder}/*"),
         ("ssm:GetParameter*", f"arn:aws:ssm:us-east-1:*:parameter/{NAME}/{folder}"),
+        ("logs:CreateLogStream", f"arn:aws:logs:us-east-1:*:log-group:/{NAME}/{folder}:*"),
+        ("logs:PutLogEvents", f"arn:aws:logs:us-east-1:*:log-group:/{NAME}/{folder}:*"),
     )
     statements = [
         {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in allowed
@@ -45,8 +50,9 @@ def policy(folder: str) -> str:
 @pytest.fixture(scope="module")
 def role(cloud: Cloud) -> Iterator[Any]:
     """The role, its profile, and two objects and parameters of which it may read one each."""
-    clients: Any = {name: boto3.client(name, **connection(cloud)) for name in ("iam", "s3", "ssm")}
-    iam, s3, ssm = clients.values()
+    given: Any = connection(cloud)
+    clients: Any = [boto3.client(name, **given) for name in ("iam", "logs", "s3", "ssm")]
+    iam, logs, s3, ssm = clients
     iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=policy("mine"))
     iam.create_instance_profile(InstanceProfileName=NAME)
@@ -55,8 +61,11 @@ def role(cloud: Cloud) -> Iterator[Any]:
     for folder in ("mine", "foreign"):
         s3.put_object(Bucket=NAME, Key=f"{folder}/file", Body=f"content of {folder}".encode())
         ssm.put_parameter(Name=f"/{NAME}/{folder}", Value=f"secret of {folder}", Type="String")
+        logs.create_log_group(logGroupName=f"/{NAME}/{folder}")
+        logs.create_log_stream(logGroupName=f"/{NAME}/{folder}", logStreamName="other")
     yield iam
     for folder in ("mine", "foreign"):
+        logs.delete_log_group(logGroupName=f"/{NAME}/{folder}")
         s3.delete_object(Bucket=NAME, Key=f"{folder}/file")
         ssm.delete_parameter(Name=f"/{NAME}/{folder}")
     s3.delete_bucket(Bucket=NAME)
@@ -96,12 +105,21 @@ class Caller:
         """Read an object of the bucket."""
         return self.call("s3", f"/{NAME}/{key}", "-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'")
 
-    def parameters(self, action: str, **asked: Any) -> str:
-        """Read parameters."""
+    def ask(self, service: str, target: str, **asked: Any) -> str:
+        """Call a service that speaks JSON."""
         return self.call(
-            *("ssm", "/", f"-H 'X-Amz-Target: AmazonSSM.{action}'"),
+            *(service, "/", f"-H 'X-Amz-Target: {target}'"),
             *("-H 'Content-Type: application/x-amz-json-1.1'", f"-d '{json.dumps(asked)}'"),
         )
+
+    def parameters(self, action: str, **asked: Any) -> str:
+        """Read parameters."""
+        return self.ask("ssm", f"AmazonSSM.{action}", **asked)
+
+    def logs(self, action: str, folder: str, **asked: Any) -> str:
+        """Do something with a log group."""
+        group = f"/{NAME}/{folder}"
+        return self.ask("logs", f"Logs_20140328.{action}", logGroupName=group, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +161,34 @@ def test_a_host_reads_the_parameter_that_its_role_may_read_and_no_other(
     answer = caller.parameters(action, **refused)
     assert "AccessDeniedException" in answer
     assert "secret" not in answer
+
+
+def test_a_host_writes_to_the_log_group_that_its_role_may_write_to_and_to_no_other(
+    caller: Caller,
+) -> None:
+    events = [{"timestamp": int(time.time() * 1000), "message": "a line"}]
+    stream: Any = {"logStreamName": caller.host.instance_id}
+    assert caller.logs("CreateLogStream", "mine", **stream).endswith("\n200")
+    assert caller.logs("PutLogEvents", "mine", logEvents=events, **stream).endswith("\n200")
+    for refused in (
+        caller.logs("CreateLogStream", "foreign", **stream),
+        caller.logs("PutLogEvents", "foreign", logEvents=events, logStreamName="other"),
+        caller.logs("FilterLogEvents", "mine"),
+        caller.logs("DeleteLogGroup", "mine"),
+    ):
+        assert "AccessDeniedException" in refused
+        assert refused.endswith("\n400")
+
+
+def test_a_policy_for_log_groups_needs_what_stands_behind_their_name(
+    role: Any, caller: Caller
+) -> None:
+    """As on AWS: an ARN without :* opens no stream."""
+    short = policy("mine").replace(':*"', '"')
+    role.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=short)
+    refused = caller.logs("CreateLogStream", "mine", logStreamName="another")
+    assert "AccessDeniedException" in refused
+    role.put_role_policy(RoleName=NAME, PolicyName="read", PolicyDocument=policy("mine"))
 
 
 def test_the_keys_are_checked_wherever_they_are_used(
@@ -278,6 +324,33 @@ def test_a_stack_does_only_what_its_caller_may_do(deployer: Deployer) -> None:
     assert outcome("s3:*") == "AccessDenied"
     assert outcome(stacks) == "ROLLBACK_COMPLETE"
     assert outcome(stacks, "s3:CreateBucket", "s3:DeleteBucket") == "CREATE_COMPLETE"
+
+
+MONITORING = (
+    *("cloudwatch:PutDashboard", "cloudwatch:PutMetricAlarm", "logs:CreateLogGroup"),
+    *("logs:PutMetricFilter", "logs:PutRetentionPolicy", "sns:CreateTopic", "sns:Subscribe"),
+)
+REMOVING = (*("cloudwatch:Delete*", "logs:Delete*", "sns:DeleteTopic", "sns:Unsubscribe"),)
+
+
+@pytest.mark.parametrize("missing", MONITORING)
+def test_monitoring_takes_the_permission_for_each_of_its_parts(
+    deployer: Deployer, missing: str
+) -> None:
+    deployer.allow("cloudformation:*", *REMOVING, *(one for one in MONITORING if one != missing))
+    template = (Path(__file__).parent / "monitoring.yaml").read_text()
+    stack = Stack(deployer.client("cloudformation"), NAME, template)
+    assert stack.create() == "ROLLBACK_COMPLETE"
+    assert any(f"not authorized to perform: {missing}" in one for one in stack.reasons())
+    stack.delete()
+
+
+def test_monitoring_needs_no_further_permission(deployer: Deployer) -> None:
+    deployer.allow("cloudformation:*", *REMOVING, *MONITORING)
+    template = (Path(__file__).parent / "monitoring.yaml").read_text()
+    stack = Stack(deployer.client("cloudformation"), NAME, template)
+    assert stack.create() == "CREATE_COMPLETE", stack.reasons()
+    stack.delete()
 
 
 def test_keys_are_renewed_an_hour_before_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:

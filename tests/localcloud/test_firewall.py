@@ -73,6 +73,13 @@ def test_only_hosts_with_a_public_address_are_translated() -> None:
     assert "snat ip to ip saddr map { 10.42.0.4 : 10.42.200.10 }" in rules
 
 
+def test_an_outage_of_the_api_ends_open_connections_too() -> None:
+    rules = compile_rules(Settings(), [WEB], {}, outage=True)
+    outage = 'iifname "h-*" ip daddr 10.42.255.254 tcp dport 4566 drop'
+    assert chain("host_egress", rules)[1] == outage
+    assert outage not in compile_rules(Settings(), [WEB], {})
+
+
 def test_the_kernel_accepts_what_is_compiled() -> None:
     every = Group(
         ingress=(
