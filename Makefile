@@ -142,8 +142,9 @@ lock: $(VENV)/installed  ## Take the newest packages that fit together into the 
 	compile requirements.in app/pyproject.toml --output-file requirements.txt
 	compile app/pyproject.toml --constraints requirements.txt --output-file app/requirements.txt
 
-docs: $(VENV)/installed  ## Write each role's README from its argument specs
+docs: $(VENV)/installed  ## Write the roles' READMEs and the deployer's policies from what they describe
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
+	python -m docs.iam
 
 system:
 	@missing=()

@@ -13,6 +13,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from localcloud import cloudformation, dashboards, network, seams
+from localcloud.access import Access
 from localcloud.addresses import Addresses
 from localcloud.alarms import Alarms
 from localcloud.autoscaling import AutoScaling
@@ -93,11 +94,13 @@ def _install(
     balancing = BalancerApi(settings, emulator, addresses)
     controller = Controller(settings, emulator, addresses, image, balancing.targets.view)
     catalog = Catalog(settings, emulator)
-    permissions = Permissions(emulator)
+    access = Access(settings, emulator)
+    permissions = Permissions(emulator, access)
     launcher = Launcher(emulator, addresses, permissions)
     templates = Templates(emulator)
     instances = Instances(settings, emulator, launcher, templates)
     keys, groups = KeyPairs(emulator), SecurityGroups(emulator)
+    access.install()
     catalog.install()
     launcher.install()
     instances.install()
@@ -111,7 +114,7 @@ def _install(
         controller.kick,
     )
     permissions.install()
-    Resources(emulator).install()
+    Resources(emulator, access, templates).install()
     return controller, scaling
 
 

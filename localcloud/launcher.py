@@ -110,7 +110,7 @@ class Launcher:
         name = flat.get("IamInstanceProfile.Name", "") or arn.rpartition("/")[2]
         if not name:
             return None
-        self._permissions.require(["iam:PassRole"], "UnauthorizedOperation", "Ec2")
+        self._permissions.pass_role(name, "UnauthorizedOperation", "Ec2")
         profile: Record | None
         profile, error = self._ec2._resolve_iam_instance_profile(iam_name=name)
         if error:

@@ -17,7 +17,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.app": ("AUTH", "app"),
     "ministack.core.iam_actions": ("extract_resource_arn",),
     "ministack.core.iam_evaluator": (
-        *("AuthError", "_action_matches", "enforce", "is_root_access_key", "resolve_principal"),
+        *("AuthError", "EvalContext", "_action_matches", "_conditions_met", "_resource_matches"),
+        *("enforce", "evaluate", "is_root_access_key", "resolve_principal"),
     ),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
     "ministack.services.ec2": (

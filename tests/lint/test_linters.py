@@ -17,6 +17,7 @@ LINTERS = {
         "app/src",
         "app/hatch_build.py",
         "bench",
+        "docs",
         "localcloud",
         "plugins",
         "roles",
