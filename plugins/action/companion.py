@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -20,6 +20,9 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from plugins.module_utils.argument_spec import argument_spec
 from plugins.modules.companion import DOCUMENTATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RUNNER = Path(__file__).parents[1] / "module_utils/companion_runner.py"
 LOOK_AGAIN_SECONDS = 0.05
@@ -63,8 +66,18 @@ class Companion:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def start(self, command: list[str], beat: float, timeout: float, heard_on: str) -> None:
-        """Start the command, and wait until it has written to `heard_on` or ended."""
+    def start(
+        self,
+        command: list[str],
+        beat: float,
+        timeout: float,
+        heard_on: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the command, and wait until it has written to `heard_on` or ended.
+
+        `environment` has variables that it gets besides those of the playbook.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for folder in (self._folder, *self._folder.parents[:2]):
             folder.chmod(0o700)
@@ -82,6 +95,7 @@ class Companion:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=Path.cwd(),
+                env={**os.environ, **(environment or {})},
             )
         os.close(playbook)
         deadline = time.monotonic() + timeout

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 from plugins.module_utils.aws_action import AwsAction
 from plugins.module_utils.aws_cloud import Cloud
 from plugins.module_utils.fleet import Fleet
+from plugins.module_utils.fleet_failures import Failures
 from plugins.modules.fleet_hosts import DOCUMENTATION
 
 
@@ -28,9 +29,13 @@ class ActionModule(AwsAction):
             wait = fleet.ready if options["targets"] else fleet.launched
             wait(timeout)
         wanted, members = fleet.members()
+        failures = Failures(cloud, options["bucket"], options["group"])
         return {
             "changed": False,
+            "group": options["group"],
             "instances": [member.instance for member in members],
             "wanted": wanted,
             "hosts": fleet.described(members),
+            "failures": failures.described() if options["bucket"] else [],
+            "replaces": failures.is_replaced(),
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.append(str(Path(__file__).parents[2]))
 
 from plugins.action.companion import Companion
+from plugins.action.fleet_lock import lock_folder
 from plugins.module_utils.aws_action import AwsAction
 from plugins.module_utils.aws_cloud import Cloud
 from plugins.module_utils.fleet_replacement import Replacement
@@ -33,14 +34,23 @@ class ActionModule(AwsAction):
             plan = "".join(f"  replace the host {name}\n" for name in sorted(before))
             return {"changed": bool(before), "replaced": [], "diff": {"prepared": plan}}
         refresh = replacement.start(options["warmup"], only_outdated=options["only_outdated"])
-        replacement.follow(refresh, options["timeout"], self._proven_by(options))
+        replacement.follow(refresh, options["timeout"], self._watched(options))
         gone = sorted(before - replacement.members())
         return {"changed": bool(gone), "replaced": gone}
 
-    def _proven_by(self, options: dict[str, Any]) -> Callable[[], bool]:
-        name = options["prover"]
-        if not name:
-            return lambda: True
+    def _watched(self, options: dict[str, Any]) -> Callable[[], str]:
+        """Return what says why no further host may be replaced, nothing while all is well."""
+        directory, name = Path(options["directory"] or ""), options["prover"]
         # As the action `companion` names it, which the same playbook forks.
-        host = Path(options["directory"]) / str(self.variables["inventory_hostname"])
-        return Companion(host / f"{name}-{os.getppid()}").runs
+        host = directory / str(self.variables["inventory_hostname"])
+        prover, lock = Companion(host / f"{name}-{os.getppid()}"), Companion(lock_folder(directory))
+        is_locked = lock.runs()
+
+        def trouble() -> str:
+            if name and not prover.runs():
+                return "Calls failed while hosts were replaced"
+            if is_locked and not lock.runs():
+                return f"This run lost the fleet's lock: {lock.answer()['stderr'].strip()}"
+            return ""
+
+        return trouble

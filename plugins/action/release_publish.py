@@ -11,6 +11,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from plugins.module_utils.aws_action import AwsAction
 from plugins.module_utils.aws_cloud import Cloud
+from plugins.module_utils.fleet_failures import Failures
 from plugins.module_utils.release_bucket import Offer, ReleaseBucket
 from plugins.modules.release_publish import DOCUMENTATION
 
@@ -41,6 +42,8 @@ class ActionModule(AwsAction):
             bucket.changes.append(f"release {release}")
         elif release:
             bucket.name(bucket.kept(release))
+        if release and options["proven"] and options["group"]:
+            bucket.try_again(Failures(cloud, options["bucket"], options["group"]))
         difference = "".join(f"  publish {change}\n" for change in bucket.changes)
         return {
             "changed": bool(bucket.changes),

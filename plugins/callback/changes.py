@@ -28,7 +28,7 @@ options:
       - name: SAUDACAO_CHANGES
 """
 
-_KEPT = ("msg", "changes", "diff", "cmd", "stdout", "stderr", "ansible_facts")
+_KEPT = ("msg", "changes", "diff", "cmd", "stdout", "stderr", "ansible_facts", "lease")
 
 
 class CallbackModule(CallbackBase):

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plugins.module_utils.aws_cloud import AwsError, StackError, code_of
+from plugins.module_utils.fleet_launch import FAILED, parts, said
 from plugins.module_utils.instance_console import console
 from plugins.module_utils.plain_text import visible
 from plugins.module_utils.stack_events import pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from plugins.module_utils.aws_cloud import Cloud
 
 _STAYING = {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
-# What a host says of its own configuration, by cloudformation/fleet.yaml and its bundle.
-_SAID = re.compile(r"configure \d\d:\d\d:\d\d\.\d{3} (.*)")
-_GAVE_UP = "FAILED: "
 # A host that failed tries again when another release is named, and needs a moment to see that.
 _BELIEVED_AFTER = 30.0
 _CONSOLE_LINES = 20
@@ -83,7 +81,11 @@ class Fleet:
         return group["DesiredCapacity"], sorted(members, key=lambda member: member.instance)
 
     def described(self, members: list[Member]) -> list[dict[str, object]]:
-        """Say of each host how far it is; of one that takes no calls, the end of its console."""
+        """Say of each host how far it is: of one that takes no calls, the end of its console.
+
+        Of one that does, how many seconds each part of its way there took.
+        """
+        launched = self._launched(members)
         return [
             {
                 "instance": member.instance,
@@ -92,6 +94,7 @@ class Fleet:
                 "ready": member.is_ready,
                 "said": "" if member.is_ready else self._progress(member),
                 "console": [] if member.is_ready else self._last_lines(member.instance),
+                "seconds": self._parts(member, launched),
             }
             for member in members
         ]
@@ -113,23 +116,42 @@ class Fleet:
 
         Raises StackError with a host's own words when it could not configure itself.
         """
-        started, said = time.monotonic(), ""
+        started, shown = time.monotonic(), ""
         for _ in pauses(timeout):
             wanted, members = self.members()
             waiting = [member for member in members if not member.is_ready]
             progress = {member.instance: self._progress(member) for member in waiting}
             line = f"{len(members) - len(waiting)} of {wanted} hosts take calls"
             line += "".join(f"; {name}: {words}" for name, words in progress.items())
-            if line != said:
+            if line != shown:
                 self._say(f"{time.monotonic() - started:5.0f} s  {line}")
-                said = line
+                shown = line
             if not waiting and len(members) >= wanted:
                 return members
             self._refuse_failed(progress)
         raise StackError(
-            f"Not every host of {self._group} takes calls after {timeout:.0f} s: {said}."
+            f"Not every host of {self._group} takes calls after {timeout:.0f} s: {shown}."
             + "".join(f"\n{self._console(member.instance)}" for member in waiting)
         )
+
+    def _launched(self, members: list[Member]) -> dict[str, datetime]:
+        ready = [member.instance for member in members if member.is_ready]
+        if not ready:
+            return {}
+        pages = self._cloud.ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": "instance-id", "Values": ready}]
+        )
+        return {
+            instance["InstanceId"]: instance["LaunchTime"]
+            for page in pages
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        }
+
+    def _parts(self, member: Member, launched: dict[str, datetime]) -> dict[str, float]:
+        if member.instance not in launched:
+            return {}
+        return parts(launched[member.instance], self._output(member.instance))
 
     def _health(self) -> dict[str, tuple[str, str]]:
         if not self._targets:
@@ -147,18 +169,18 @@ class Fleet:
     def _progress(self, member: Member) -> str:
         if member.state != "InService":
             return member.state
-        said = _SAID.findall(self._output(member.instance))
-        return visible(said[-1].strip()) if said else "booting"
+        steps = said(self._output(member.instance))
+        return visible(steps[-1]) if steps else "booting"
 
     def _refuse_failed(self, progress: dict[str, str]) -> None:
         now = time.monotonic()
         for instance, words in progress.items():
-            if not words.startswith(_GAVE_UP):
+            if not words.startswith(FAILED):
                 self._failed.pop(instance, None)
             elif now - self._failed.setdefault(instance, now) > _BELIEVED_AFTER:
                 raise StackError(
                     f"The host {instance} could not configure itself: "
-                    f"{words.removeprefix(_GAVE_UP)}\n{self._console(instance)}\n"
+                    f"{words.removeprefix(FAILED)}\n{self._console(instance)}\n"
                     "It tries again when another release or configuration is published: correct "
                     "what is wrong, then run the same command again"
                 )

@@ -60,11 +60,11 @@ class Replacement:
             ) from error
         return answer["InstanceRefreshId"]
 
-    def follow(self, refresh: str, timeout: float, is_proven: Callable[[], bool]) -> None:
+    def follow(self, refresh: str, timeout: float, trouble: Callable[[], str]) -> None:
         """Wait until it is done and the old hosts are gone.
 
-        Raises StackError when it fails, takes too long, or is not proven any more; in the last two
-        cases it is cancelled.
+        Raises StackError when it fails, takes too long, or there is `trouble`, which says what
+        forbids to go on, nothing while nothing does; in the last two cases it is cancelled.
         """
         started, said = time.monotonic(), ""
         for _ in pauses(timeout):
@@ -76,8 +76,8 @@ class Replacement:
                 self._say(f"{time.monotonic() - started:5.0f} s  {line}")
                 said = line
             status = found["Status"]
-            if not is_proven():
-                raise StackError(f"Calls failed while hosts were replaced. {self._cancel(refresh)}")
+            if reason := trouble():
+                raise StackError(f"{reason}. {self._cancel(refresh)}")
             if status == "Successful" and not self._leaving():
                 return
             if status not in {*_UNDER_WAY, "Successful"}:

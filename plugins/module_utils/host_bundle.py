@@ -29,7 +29,7 @@ _PACKAGES = (
 )
 _PLUGINS = (
     *("action/companion.py", "action/local_file.py", "action/run_journal.py"),
-    *("filter/ssh_command.py", "modules/local_file.py"),
+    *("callback/configure_steps.py", "filter/ssh_command.py", "modules/local_file.py"),
     *("module_utils/argument_spec.py", "module_utils/companion_runner.py"),
     *("module_utils/ssh_command.py", "modules/companion.py", "modules/run_journal.py"),
 )

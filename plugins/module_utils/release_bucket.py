@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from plugins.module_utils.aws_cloud import Cloud
+    from plugins.module_utils.fleet_failures import Failures
 
 CURRENT = "current.json"
 _FOLDERS = ("releases/", "configure/")
@@ -126,6 +127,12 @@ class ReleaseBucket:
                 Bucket=self._bucket, Key=CURRENT, Body=body, ContentType="application/json"
             )
 
+    def try_again(self, failures: Failures) -> None:
+        """Let the group replace hosts again, if some have failed to configure themselves."""
+        failed = len(failures.instances())
+        if failed and self._begins(f"that {failed} hosts failed is over: hosts are replaced again"):
+            failures.forget()
+
     def remove_old(self, keep: int, *kept: Mapping[str, str]) -> None:
         """Delete all but the newest archives and bundles, and those that are named.
 
@@ -144,6 +151,13 @@ class ReleaseBucket:
 
     def empty(self) -> list[str]:
         """Delete every version of every object; return the keys."""
+        keys = self._every_version()
+        # The run that does this renews its lease in the bucket until that is gone.
+        while not self._check and (late := self._every_version()):
+            keys |= late
+        return sorted(keys)
+
+    def _every_version(self) -> set[str]:
         keys: set[str] = set()
         pages = self._cloud.s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket)
         for page in pages:
@@ -160,7 +174,7 @@ class ReleaseBucket:
                         "Quiet": True,
                     },
                 )
-        return sorted(keys)
+        return keys
 
     def _begins(self, what: str) -> bool:
         """Note a change; say whether it is to be made."""

@@ -89,7 +89,7 @@ class Removal:
             StackName=self.stack["StackId"]
         )
         contents = [
-            *(("a release's file in the bucket", key) for key in self._contents.files()),
+            *(("a file in the bucket", key) for key in self._contents.files()),
             *(("a parameter", name) for name in self._contents.parameters()),
         ]
         return [

@@ -20,6 +20,10 @@ options:
     description: ARN of the balancer's target group; empty means that no host has to take calls.
     type: str
     default: ''
+  bucket:
+    description: Bucket in which hosts say that they failed; empty means that it is not asked.
+    type: str
+    default: ''
   timeout:
     description: Seconds to wait; 0 means to look once, and to be content with what there is.
     type: int
@@ -39,6 +43,10 @@ instances:
   returned: always
   type: list
   elements: str
+group:
+  description: Name of the group.
+  returned: always
+  type: str
 wanted:
   description: How many hosts the group wants.
   returned: always
@@ -47,8 +55,20 @@ hosts:
   description:
     - Each host's C(instance), its C(state) in the group, its C(health) in the balancer, and whether
       it is C(ready), which means that it takes calls. Of one that is not, what it C(said) last of
-      its own configuration, and the last lines of its C(console).
+      its own configuration, and the last lines of its C(console). Of one that is, how many
+      C(seconds) each part of its way from its launch took, when its console still says so.
   returned: always
   type: list
   elements: dict
+failures:
+  description:
+    - The last hosts that could not configure themselves, since one could; they may be gone. Each
+      one's C(instance), C(at) when, C(why), and the last lines of its C(console).
+  returned: always
+  type: list
+  elements: dict
+replaces:
+  description: Whether the group replaces hosts that take no calls.
+  returned: always
+  type: bool
 """

@@ -9,6 +9,7 @@ description:
     gone, and shows how far that is.
   - When the companion O(prover) of this playbook has ended, which it does when a call fails, the
     refresh is cancelled and the action fails. Hosts that take calls by then stay, old and new ones.
+    The same happens when this playbook had the fleet's lock, by M(fleet_lock), and has lost it.
   - In check mode it only says how many hosts would be replaced. Runs on the control node.
 author: The saudacao authors
 extends_documentation_fragment: aws

@@ -36,6 +36,12 @@ options:
     description: Whether C(current.json) may name this although it names another.
     type: bool
     default: false
+  group:
+    description:
+      - Auto Scaling group that replaces hosts again, with O(proven), although too many have failed
+        to configure themselves. Empty means that it stays as it is.
+    type: str
+    default: ''
   keep:
     description: How many archives and bundles stay, besides those that C(current.json) names.
     type: int

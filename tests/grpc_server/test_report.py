@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from grpc_switch.report import deployed, interrupted
+from grpc_switch.journal import interrupted
+from grpc_switch.report import deployed
 
 
 def run(number: int, outcome: str | None = "done", **values: Any) -> dict[str, Any]:

@@ -71,6 +71,18 @@ def test_a_release_that_is_installed_but_not_in_use_is_switched_to() -> None:
     }
 
 
+def test_a_run_that_changes_the_fleet_now_is_told() -> None:
+    lease = {"action": "deploy", "by": "ana", "from": "laptop", "seconds_left": 42.0}
+    lock = event("Take the lock", action="fleet_lock", changed=False, lease=lease)
+    answer = plan(lock, built("r1"), runs("r1"))
+    assert answer["lines"][1:] == [
+        "in progress:",
+        "  deploy by ana from laptop, which keeps other runs away; lapses in 42 s unless renewed",
+    ]
+    assert answer["report"]["lease"] == lease
+    assert answer["report"]["changes"] is False
+
+
 def test_a_switch_that_was_not_finished_is_finished() -> None:
     hosts = plan(built("r1"), runs("r1", settled=False))["report"]["hosts"]
     assert hosts == {"i-1": ["have release r1 serve, confirmed and alone"]}

@@ -261,6 +261,62 @@ def test_a_host_of_a_fleet_that_takes_no_calls_is_a_finding_with_its_console(
     assert ("fleet", "1 of 2 hosts are there") in found
 
 
+def test_hosts_that_failed_are_told_with_the_console_of_one_that_is_gone(
+    deployment: Deployment,
+) -> None:
+    failure = {"instance": "i-0", "at": "2026-11-25T18:00:00Z", "why": "no disk", "console": ["x"]}
+    found = {"wanted": 0, "hosts": [], "group": "g", "failures": [failure] * 5, "replaces": False}
+    deployment.asked["fleet"] = found
+    answer = deployment.ask()
+    assert (
+        "5 hosts in a row could not configure themselves, the last, i-0, at 2026-11-25T18:00:00Z:"
+        " no disk; the group replaces no host any more"
+    ) in {finding["what"] for finding in answer["report"]["findings"]}
+    assert "  i-0: x" in answer["lines"]
+
+
+def test_how_long_a_host_took_from_its_launch_is_told_part_by_part(deployment: Deployment) -> None:
+    seconds = {"boot": 4.5, "starting": 2.0, "total": 6.5}
+    host = {"instance": "i-1", "ready": True, "seconds": seconds}
+    deployment.asked["fleet"] = {"wanted": 1, "hosts": [host]}
+    line = "  i-1: ready 6.5 s after its launch: boot 4.5, starting 2"
+    assert line in deployment.ask()["lines"]
+
+
+def test_a_group_that_somebody_keeps_from_replacing_hosts_is_a_finding(
+    deployment: Deployment,
+) -> None:
+    found = {"wanted": 0, "hosts": [], "group": "g", "failures": [], "replaces": False}
+    deployment.asked["fleet"] = found
+    [finding] = deployment.ask()["report"]["findings"]
+    assert finding["what"] == "the group replaces no host any more"
+    assert finding["next"].endswith("resume-processes --auto-scaling-group-name g")
+
+
+LOCK = {"action": "deploy", "by": "ana", "from": "laptop", "id": "2"}
+
+
+def test_who_changes_a_fleet_and_how_the_last_run_ended_is_told(deployment: Deployment) -> None:
+    deployment.asked["fleet"] = {"wanted": 0, "hosts": []}
+    ended = {**RUN, "outcome": "failed", "reason": "no luck"}
+    lock = {"lease": {**LOCK, "seconds_left": 42.0}, "runs": [ended], "interrupted": []}
+    deployment.asked["lock"] = lock
+    answer = deployment.ask()
+    assert "  the rotate of 2026-11-25T17:41:56Z by ana: failed: no luck" in answer["lines"]
+    assert "  in progress: deploy by ana from laptop, lapses in 42 s" in answer["lines"]
+    assert answer["report"]["fleet"]["runs"] == [ended]
+    assert answer["report"]["healthy"] is True
+
+
+def test_a_run_of_a_fleet_that_was_interrupted_is_a_finding(deployment: Deployment) -> None:
+    deployment.asked["fleet"] = {"wanted": 0, "hosts": []}
+    open_run = {**RUN, "outcome": None}
+    deployment.asked["lock"] = {"lease": None, "runs": [open_run], "interrupted": [open_run]}
+    [finding] = deployment.ask()["report"]["findings"]
+    assert finding["where"] == "fleet"
+    assert finding["what"] == "the rotate of 2026-11-25T17:41:56Z by ana was interrupted"
+
+
 CLIENT: dict[str, Any] = {
     "at": "2026-11-25T18:00:00.500Z", "release": "r1", "since": "2026-11-25T17:00:00.000Z",
     "calls": 3600, "failed": 2, "wrong": 1, "latency_ms": {"p50": 2.5, "p99": 20.0},

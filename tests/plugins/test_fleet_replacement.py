@@ -34,7 +34,7 @@ CANCELLED = ("cancel_instance_refresh", {"InstanceRefreshId": ID})
 
 def follow(
     *pairs: tuple[str, Any],
-    is_proven: Callable[[], bool] = lambda: True,
+    trouble: Callable[[], str] = lambda: "",
     timeout: float = 5,
     healths: tuple[tuple[str, Any], ...] = (),
 ) -> list[str]:
@@ -45,7 +45,7 @@ def follow(
     with answers(cloud.autoscaling, *first, *pairs), answers(cloud.elbv2, *healths):
         replacement = Replacement(cloud, GROUP, TARGETS, said.append)
         refresh = replacement.start(0, only_outdated=False)
-        replacement.follow(refresh, timeout, is_proven)
+        replacement.follow(refresh, timeout, trouble)
     return [line.split(" s  ")[1] for line in said]
 
 
@@ -66,7 +66,7 @@ def test_it_is_done_when_the_old_hosts_are_gone() -> None:
 
 
 def test_a_call_that_failed_ends_it() -> None:
-    proofs = iter([True, False])
+    troubles = iter(["", "Calls failed while hosts were replaced"])
     with pytest.raises(StackError, match="Calls failed while") as raised:
         follow(
             refresh("InProgress"),
@@ -80,7 +80,7 @@ def test_a_call_that_failed_ends_it() -> None:
             refresh("Cancelled", 50),
             group(2, new="InService", newer="Terminating", old="InService"),
             PROTECTED,
-            is_proven=lambda: next(proofs),
+            trouble=lambda: next(troubles),
             healths=(health(new="healthy", newer="initial", old="healthy"),) * 3,
         )
     assert "No further one is replaced; old and new take calls" in str(raised.value)

@@ -127,6 +127,7 @@ def test_emptying_takes_every_version() -> None:
                 },
             },
         )
+        stub.add_response("list_object_versions", {"IsTruncated": False})
         assert new_bucket(cloud, []).empty() == ["a", "b"]
 
 

@@ -24,11 +24,14 @@ class Plan:
     hosts: dict[str, list[str]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
     switches: dict[str, str] = field(default_factory=dict)
+    lease: dict[str, Any] | None = None
 
     def take(self, event: Event) -> None:
         """Take in one result of a task."""
         if event["action"] == "release_archive":
             self._built(event)
+        elif event["action"] == "fleet_lock":
+            self.lease = event.get("lease") or self.lease
         elif _asks_status(event):
             self._runs(event)
         elif event["changed"]:
@@ -92,11 +95,13 @@ class Plan:
             },
             "control_node": self.control_node,
             "hosts": hosts,
+            "lease": self.lease,
         }
 
     def lines(self) -> list[str]:
         """Return the plan for a person."""
         parts = {
+            "in progress": [_in_progress(self.lease)] if self.lease else [],
             "stack": self.stack,
             "certificates": self.certificates,
             "control node": self.control_node,
@@ -125,6 +130,13 @@ def plan_answer(events: Iterable[Event], deployment: str, environment: str) -> d
     would = "would change this" if report["changes"] else "has nothing to do"
     return {"report": report, "lines": [f"{deployment} ({environment}): site.yml {would}",
                                         *plan.lines()]}  # fmt: skip
+
+
+def _in_progress(lease: Mapping[str, Any]) -> str:
+    return (
+        f"{lease['action']} by {lease['by']} from {lease['from']}, which keeps other runs away;"
+        f" lapses in {lease['seconds_left']:.0f} s unless renewed"
+    )
 
 
 def _asks_status(event: Event) -> bool:

@@ -16,6 +16,8 @@ Result = Mapping[str, Any]
 Settings = Mapping[str, Any]
 # A client that calls all the time and has not called, or has failed, within so long is wrong now.
 RECENT_SECONDS = 60.0
+# Of a fleet's journal, so many of the last runs are in the answer.
+FLEET_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,49 @@ class Status:
         self.report["fleet"] = {"wanted": wanted, "hosts": hosts}
         self.lines.append(f"fleet: {len(ready)} of {wanted} hosts take calls")
         for host in hosts:
+            if host.get("seconds"):
+                self.lines.append(f"  {host['instance']}: {_way(host['seconds'])}")
             if not host["ready"]:
                 what = f"it takes no calls: {host['said']}"
                 command = "aws ec2 get-console-output --latest --output text --instance-id"
                 self.wrong(host["instance"], what, f"{command} {host['instance']}")
                 self.lines += [f"  {host['instance']}: {line}" for line in host["console"]]
+        self._failures(found)
         if len(hosts) < wanted:
             what = f"{len(hosts)} of {wanted} hosts are there"
             self.wrong("fleet", what, "aws autoscaling describe-scaling-activities")
+
+    def _failures(self, found: Result) -> None:
+        """Take in which hosts could not configure themselves, also such as are gone."""
+        failures = found.get("failures", [])
+        self.report["fleet"]["failures"] = failures
+        self.report["fleet"]["replaces"] = replaces = found.get("replaces", True)
+        stopped = "" if replaces else "; the group replaces no host any more"
+        if failures:
+            last = failures[-1]
+            self.wrong(
+                "fleet",
+                f"{len(failures)} hosts in a row could not configure themselves, the last,"
+                f" {last['instance']}, at {last['at']}: {last['why']}{stopped}",
+                self.commands.playbook("site.yml"),
+            )
+            shown = {host["instance"] for host in found["hosts"]}
+            if last["instance"] not in shown:
+                self.lines += [f"  {last['instance']}: {line}" for line in last["console"]]
+        elif stopped:
+            command = "aws autoscaling resume-processes --auto-scaling-group-name"
+            self.wrong("fleet", stopped.removeprefix("; "), f"{command} {found['group']}")
+
+    def fleet_lock(self, found: Result) -> None:
+        """Take in who changes a fleet now, and what was done last; nothing for one host."""
+        if "runs" not in found:
+            return
+        runs = found["runs"][-FLEET_RUNS:]
+        self.report["fleet"] |= {"lease": found["lease"], "runs": runs}
+        if runs and (last := runs[-1])["outcome"]:
+            what = f"the {_run_words(last)}"
+            self.lines.append(f"  {what}: {last['outcome']}{_because(last.get('reason'))}")
+        self._runs("fleet", found)
 
     def stopped(self, hosts: Iterable[str]) -> None:
         """Take in instances that exist and do not run."""
@@ -261,7 +298,7 @@ class Status:
             texts.append("unknown for the release's files, since it was installed without a list")
         self.lines.append(f"  drift: {'; '.join(texts) or 'none'}")
 
-    def _runs(self, name: str, answer: dict[str, Any]) -> None:
+    def _runs(self, name: str, answer: Mapping[str, Any]) -> None:
         lease = answer["lease"]
         if lease:
             self.lines.append(
@@ -269,7 +306,7 @@ class Status:
                 f" {lease.get('from')}, lapses in {lease['seconds_left']:.0f} s"
             )
         for run in answer["interrupted"]:
-            what = f"the {run.get('action')} of {run.get('at')} by {run.get('by')} was interrupted"
+            what = f"the {_run_words(run)} was interrupted"
             self.lines.append(f"  {what}")
             self.wrong(name, what, self.commands.playbook("site.yml"))
 
@@ -292,6 +329,7 @@ def status_answer(
         status.service(asked["health"])
         status.own_certificates()
         status.fleet(asked.get("fleet", {}))
+        status.fleet_lock(asked.get("lock", {}))
         status.firewall(list(asked["drift"]))
         status.stopped(groups.get("stopped", []))
         names = groups.get("grpc_servers", [])
@@ -330,6 +368,19 @@ def days_left(pem: str) -> int | None:
     except ValueError:
         return None
     return (max(one.not_valid_after_utc for one in certificates) - datetime.now(UTC)).days
+
+
+def _run_words(run: Mapping[str, Any]) -> str:
+    return f"{run.get('action')} of {run.get('at')} by {run.get('by')}"
+
+
+def _way(seconds: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{part} {took:g}" for part, took in seconds.items() if part != "total")
+    return f"ready {seconds['total']:g} s after its launch: {parts}"
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
 
 
 def _seconds(earlier: str, later: str) -> float:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .system import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .config import Config
 
 BEGIN, END = "begin", "end"
@@ -20,12 +22,18 @@ def begin(config: Config, run: str, intent: dict[str, Any]) -> None:
 
     RefusedError, for instance on a full disk, leaves the journal as it was.
     """
-    _append(config, {"id": run, "event": BEGIN, "at": _now(), **intent})
+    _append(config, line_of(BEGIN, run, intent))
 
 
 def end(config: Config, run: str, outcome: dict[str, Any]) -> None:
     """Write how a run ended: `outcome` (done, failed, undone or refused), `reason`, `calls`."""
-    _append(config, {"id": run, "event": END, "at": _now(), **outcome})
+    _append(config, line_of(END, run, outcome))
+
+
+def line_of(event: str, run: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the journal's line for an event of a run, now."""
+    at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"id": run, "event": event, "at": at, **entry}
 
 
 def runs(config: Config) -> list[dict[str, Any]]:
@@ -33,8 +41,13 @@ def runs(config: Config) -> list[dict[str, Any]]:
 
     One without `outcome` still goes on, or was interrupted.
     """
+    return joined(_texts(config))
+
+
+def joined(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the runs of a journal's lines, as `runs` does; what is no line of it is left out."""
     found: dict[str, dict[str, Any]] = {}
-    for line in _lines(config):
+    for line in filter(None, map(_parse, texts)):
         run = found.setdefault(line["id"], {"id": line["id"], "outcome": None})
         if line["event"] == BEGIN:
             run.update({key: value for key, value in line.items() if key != "event"})
@@ -48,6 +61,13 @@ def deployments(config: Config) -> dict[str, dict[str, Any]]:
     """Return, for each release, the last run that brought it into use."""
     brought = [run for run in runs(config) if run["outcome"] == "done" and run.get("release")]
     return {run["release"]: run for run in brought if run.get("action") in {"deploy", "rollback"}}
+
+
+def interrupted(runs: list[dict[str, Any]], lease: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the runs after the last finished one that neither ended nor hold the lease."""
+    ended = [number for number, run in enumerate(runs) if run.get("outcome")]
+    after = runs[max(ended, default=-1) + 1 :]
+    return [one for one in after if not lease or one["id"] != lease["id"]]
 
 
 def _append(config: Config, line: dict[str, Any]) -> None:
@@ -65,13 +85,11 @@ def _append(config: Config, line: dict[str, Any]) -> None:
         raise RefusedError(f"{config.journal} could not be written: {error}") from error
 
 
-def _lines(config: Config) -> list[dict[str, Any]]:
+def _texts(config: Config) -> list[str]:
     try:
-        texts = config.journal.read_text().splitlines()
+        return config.journal.read_text().splitlines()
     except FileNotFoundError:
         return []
-    lines = [_parse(text) for text in texts]
-    return [line for line in lines if line is not None]
 
 
 def _parse(text: str) -> dict[str, Any] | None:
@@ -80,7 +98,3 @@ def _parse(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return line if isinstance(line, dict) and {"id", "event", "at"} <= line.keys() else None
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

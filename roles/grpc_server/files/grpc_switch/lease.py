@@ -17,6 +17,11 @@ from .system import RefusedError, locked, write_atomically
 if TYPE_CHECKING:
     from .config import Config
 
+LOST = (
+    "the lease of this run has lapsed, and another run has had it since. Nothing was changed;"
+    " start it again"
+)
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -54,10 +59,7 @@ class Lease:
         self._refuse_others(run)
         last = self._last()
         if last is None or last["id"] != run:
-            raise RefusedError(
-                "the lease of this run has lapsed, and another run has had it since."
-                " Nothing was changed; start it again"
-            )
+            raise RefusedError(LOST)
         return last
 
     def give_back(self, run: str) -> None:
@@ -79,12 +81,7 @@ class Lease:
     def _refuse_others(self, run: str) -> None:
         held = self.holder()
         if held is not None and held["id"] != run:
-            since = datetime.fromtimestamp(held["since"], timezone.utc)
-            raise RefusedError(
-                f"{held['by']} on {held['from']} holds the lock since {since:%Y-%m-%d %H:%M:%S} UTC"
-                f" for: {held['action']}. It lapses in {_left(held):.0f} s unless"
-                " that run renews it. Nothing was changed; try again when it has ended"
-            )
+            raise RefusedError(refusal(held))
 
     def _write(self, held: dict[str, Any], seconds: float) -> float:
         until = time.time() + seconds
@@ -93,6 +90,16 @@ class Lease:
 
     def _changing(self) -> Any:
         return locked(self.config.lock.with_name(self.config.lock.name + "-lease"))
+
+
+def refusal(held: dict[str, Any]) -> str:
+    """Say who holds a lease, since when, for what, and how long it lasts."""
+    since = datetime.fromtimestamp(held["since"], timezone.utc)
+    return (
+        f"{held['by']} on {held['from']} holds the lock since {since:%Y-%m-%d %H:%M:%S} UTC"
+        f" for: {held['action']}. It lapses in {_left(held):.0f} s unless that run renews it."
+        " Nothing was changed; try again when it has ended"
+    )
 
 
 def _left(lease: dict[str, Any]) -> float:

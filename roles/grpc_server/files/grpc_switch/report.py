@@ -31,7 +31,7 @@ def report(config: Config) -> dict[str, Any]:
     return {
         "status": now,
         "deployed": deployed(runs, now["release"]),
-        "interrupted": interrupted(runs, lease),
+        "interrupted": journal.interrupted(runs, lease),
         "lease": {**lease, **left} if lease else None,
         "calls": {"seconds": SECONDS, **_calls(config)},
         "units": _units(config),
@@ -50,13 +50,6 @@ def deployed(runs: list[dict[str, Any]], release: str | None) -> dict[str, Any] 
             kept = ("action", "by", "from", "commit")
             return {"since": one.get("ended"), **{key: one.get(key) for key in kept}}
     return None
-
-
-def interrupted(runs: list[dict[str, Any]], lease: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the runs after the last finished one that neither ended nor hold the lease."""
-    ended = [number for number, run in enumerate(runs) if run.get("outcome")]
-    after = runs[max(ended, default=-1) + 1 :]
-    return [one for one in after if not lease or one["id"] != lease["id"]]
 
 
 def _calls(config: Config) -> dict[str, Any]:
