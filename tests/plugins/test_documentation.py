@@ -19,6 +19,7 @@ PLUGINS = {
         "stack_private_key",
         "stack_drift",
         "fleet_hosts",
+        "fleet_lock",
         "fleet_replace",
         "host_bundle",
         "release_publish",
