@@ -26,8 +26,12 @@ class ActionModule(AwsAction):
         fleet = Fleet(cloud, options["group"], options["targets"], self.say)
         timeout: int = options["timeout"]
         if not self.is_check and timeout > 0:
-            wait = fleet.ready if options["targets"] else fleet.launched
-            wait(timeout)
+            if options["awaited"]:
+                fleet.reached(options["awaited"], timeout)
+            elif options["targets"]:
+                fleet.ready(timeout)
+            else:
+                fleet.launched(timeout)
         wanted, members = fleet.members()
         failures = Failures(cloud, options["bucket"], options["group"])
         return {

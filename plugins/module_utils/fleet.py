@@ -134,6 +134,19 @@ class Fleet:
             + "".join(f"\n{self._console(member.instance)}" for member in waiting)
         )
 
+    def reached(self, instance: str, timeout: float) -> None:
+        """Wait until the balancer sends calls to one host, whatever the others do."""
+        state, reason = "", ""
+        for _ in pauses(timeout):
+            state, reason = self._health().get(instance, ("unknown", ""))
+            if state == "healthy":
+                return
+        raise StackError(
+            f"The load balancer sends no calls to {instance} after {timeout:.0f} s: it is {state}."
+            f" {reason}. To see what it says: aws elbv2 describe-target-health --target-group-arn"
+            f" {self._targets}"
+        )
+
     def _launched(self, members: list[Member]) -> dict[str, datetime]:
         ready = [member.instance for member in members if member.is_ready]
         if not ready:

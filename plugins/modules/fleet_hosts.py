@@ -24,6 +24,10 @@ options:
     description: Bucket in which hosts say that they failed; empty means that it is not asked.
     type: str
     default: ''
+  awaited:
+    description: The only host that has to take calls; empty means that each has to.
+    type: str
+    default: ''
   timeout:
     description: Seconds to wait; 0 means to look once, and to be content with what there is.
     type: int

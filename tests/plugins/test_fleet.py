@@ -112,6 +112,19 @@ def test_a_host_that_tries_again_has_not_given_up(monkeypatch: pytest.MonkeyPatc
     assert ready == ["a"]
 
 
+def test_one_host_may_be_awaited_whatever_the_others_do() -> None:
+    cloud = new_cloud()
+    with answers(
+        cloud.elbv2, health(a="unhealthy", b="initial"), health(a="unhealthy", b="healthy")
+    ):
+        Fleet(cloud, GROUP, TARGETS, print).reached("b", 5)
+    with (
+        answers(cloud.elbv2, health(a="unhealthy")),
+        pytest.raises(StackError, match="no calls to a after 0 s: it is unhealthy"),
+    ):
+        Fleet(cloud, GROUP, TARGETS, print).reached("a", 0)
+
+
 def test_a_group_that_is_gone_is_named() -> None:
     with pytest.raises(StackError, match="demo-servers does not exist"):
         wait([("describe_auto_scaling_groups", {"AutoScalingGroups": []})], [], [], [])
