@@ -29,6 +29,8 @@ NAME = "runs"
 AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
 REFLECTION = {"release_settings": AGE | {"SERVER_REFLECTION": "true"}}
 GRACE, MOST_FAILURES, LEASE = 60, 3, 10
+# On a busy machine a host that is all right may take longer than that.
+LONG_GRACE = 900
 IN_THE_HOOK = "TASK [grpc_server : Run the hook before the change]"
 IN_THE_PROOF = "TASK [grpc_server : Let the release be called]"
 # Names a bundle that the bucket does not have.
@@ -145,7 +147,7 @@ def waiting(
 ) -> Iterator["subprocess.Popen[str]"]:
     """A deployment of other settings that waits in its hook, on the first host."""
     gate, hook = folder / "gate", folder / "hook.yml"
-    wait = {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 240}}
+    wait = {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 600}}
     task = {"name": "Wait for the test", **wait, "delegate_to": "localhost", "become": False}
     hook.write_text(yaml.safe_dump([task]))
     given = json.dumps(variables | {"hook_before_deploy": str(hook)})
@@ -154,7 +156,7 @@ def waiting(
         yield process
     finally:
         gate.touch()
-        process.communicate(timeout=300)
+        process.communicate(timeout=400)
 
 
 def test_hosts_that_cannot_configure_themselves_are_replaced_so_many_times_and_no_more(
@@ -191,7 +193,7 @@ def test_status_says_why_without_a_login(environment: Environment, aws: Aws) -> 
 def test_a_deployment_mends_them_and_lets_the_group_replace_hosts_again(
     environment: Environment, aws: Aws
 ) -> None:
-    environment.playbook("site.yml")
+    environment.playbook("site.yml", "-e", f"stack_grace_seconds={LONG_GRACE}")
     assert failures(aws).instances() == []
     assert failures(aws).is_replaced()
     assert answer(environment)["healthy"] is True
