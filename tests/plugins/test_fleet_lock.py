@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,7 +20,7 @@ import pytest
 
 from plugins.module_utils.aws_cloud import Cloud as Aws
 from plugins.module_utils.aws_cloud import StackError
-from plugins.module_utils.fleet_lock import JOURNAL, LEASE, FleetLock
+from plugins.module_utils.fleet_lock import JOURNAL, LEASE, FleetLock, SharedObject, Version
 from tests.conftest import ROOT, Cloud
 from tests.grpc_server.host import wait_for
 
@@ -33,6 +34,7 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 SHORT, LAPSED = 1, 2.1
 # How long a playbook's lease is.
 SECONDS = 8
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,42 @@ def test_a_second_run_learns_who_holds_it_since_when_for_what_and_how_long(
     assert [run["by"] for run in bucket.lock().runs()] == ["ana"]
 
 
-def test_of_many_at_once_one_gets_it(bucket: Bucket) -> None:
+def meet(monkeypatch: pytest.MonkeyPatch, reading: int) -> None:
+    """Let no thread write before each of them has read the object so many times."""
+    barrier, mine = threading.Barrier(AT_ONCE), threading.local()
+    read = SharedObject.read
+
+    def together(self: SharedObject) -> Version:
+        found = read(self)
+        mine.readings = getattr(mine, "readings", 0) + 1
+        if mine.readings == reading:
+            barrier.wait(30)
+        return found
+
+    monkeypatch.setattr(SharedObject, "read", together)
+
+
+def test_of_many_at_once_one_gets_it(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     def taken(name: int) -> bool:
         with suppress(StackError):
             bucket.lock().begin(str(name), ANA, 60)
             return True
         return False
 
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(taken, range(8))) == 1
+    meet(monkeypatch, reading=1)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert sum(pool.map(taken, range(AT_ONCE))) == 1
 
 
-def test_of_many_that_write_the_journal_at_once_no_line_is_lost(bucket: Bucket) -> None:
+def test_of_many_that_write_the_journal_at_once_no_line_is_lost(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket.lock().begin("first", ANA, 60)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: bucket.lock().end(str(n), {"outcome": "done"}), range(4)))
-    assert {run["id"] for run in bucket.lock().runs()} == {"first", *map(str, range(4))}
+    # Whether there is a journal at all is looked at before.
+    meet(monkeypatch, reading=2)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda n: bucket.lock().end(str(n), {"outcome": "done"}), range(AT_ONCE)))
+    assert {run["id"] for run in bucket.lock().runs()} == {"first", *map(str, range(AT_ONCE))}
 
 
 def test_the_same_run_may_take_it_again_and_says_what_comes_next(lock: FleetLock) -> None:
