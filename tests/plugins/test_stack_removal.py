@@ -99,7 +99,8 @@ def test_a_fleets_files_and_parameters_go_with_it_and_are_on_the_receipt() -> No
     parameters = ("get_parameters", {"Parameters": [{"Name": "/demo/tls/ca.crt"}]})
     with ExitStack() as stubs:
         cloud = prepared(stubs, calls, tagged())
-        stubs.enter_context(answers(cloud.s3, *files, *files, ("delete_objects", {})))
+        gone: list[Any] = [("delete_objects", {}), ("list_object_versions", {})]
+        stubs.enter_context(answers(cloud.s3, *files, *files, *gone))
         removed: tuple[str, Any] = ("delete_parameters", {})
         stubs.enter_context(answers(cloud.ssm, parameters, parameters, removed))
         receipt = Removal(cloud, "demo", lambda _: None).run(5)
