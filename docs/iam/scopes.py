@@ -119,7 +119,11 @@ SCOPES = (
     ),
     Scope(
         "Certificates",
-        ("ssm:GetParameters", "ssm:PutParameter", "ssm:AddTagsToResource", "ssm:DeleteParameters"),
+        (
+            *("ssm:GetParameters", "ssm:PutParameter", "ssm:AddTagsToResource"),
+            *("ssm:DeleteParameters", "ssm:DeleteParameter", "ssm:ListTagsForResource"),
+            "ssm:RemoveTagsFromResource",
+        ),
         _parameter("<DEPLOYMENT>/*"),
         documents=("fleet",),
     ),
