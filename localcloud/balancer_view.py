@@ -66,7 +66,7 @@ def _routes(
         near = [target for target in registry.of(group) if target.zone in zones]
         targets = _routed(near, registry)
         cut = attributes["target_health_state.unhealthy.connection_termination.enabled"] == "true"
-        ended = _over(near, registry, cut=cut) | registry.ended(group)
+        ended = _over(near, cut=cut) | registry.ended(group)
         yield Route(
             tuple(nodes[zone] for zone in zones),
             listener["Port"],
@@ -85,10 +85,9 @@ def _routed(targets: list[Target], registry: Registry) -> list[Endpoint]:
     return []
 
 
-def _over(targets: list[Target], registry: Registry, *, cut: bool) -> set[Endpoint]:
-    """Return whose connections are to be reset: those that do not run, and unhealthy ones."""
-    return {
-        one.endpoint
-        for one in targets
-        if not one.runs or (cut and registry.health(one) == UNHEALTHY)
-    }
+def _over(targets: list[Target], *, cut: bool) -> set[Endpoint]:
+    """Return whose connections are to be reset: those that do not run, and unhealthy ones.
+
+    One that was unhealthy when its deregistration began is no better for it.
+    """
+    return {one.endpoint for one in targets if not one.runs or (cut and one.health == UNHEALTHY)}

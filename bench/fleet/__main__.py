@@ -18,15 +18,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.fleet.releases import SETTINGS, TURNS
 from bench.upgrade.deployment import bench_cloud
 from bench.upgrade.machine import hardware
 from tests.conftest import ROOT, Cloud
 from tests.e2e.environment import Environment
 
 NAME = "fleetbench"
-SETTINGS = {"SERVER_MAX_CONNECTION_AGE": "5", "SERVER_MAX_CONNECTION_AGE_GRACE": "5"}
-# Two releases take turns: the same code with another setting.
-TURNS = ({"SERVER_STOP_GRACE": "4"}, {"SERVER_STOP_GRACE": "5"})
 STOP_SECONDS = 30
 WITNESSED = re.compile(r"made (\d+) calls meanwhile, all right")
 

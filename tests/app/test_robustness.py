@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,26 +157,43 @@ def test_a_server_that_drains_answers_clients_that_check_its_health(spawn: Spawn
 
 
 class Wire:
-    """Carries bytes between callers and a server until it is cut, which nobody is told."""
+    """Carries bytes between callers and a server until it is cut, which nobody is told.
 
-    def __init__(self, port: int) -> None:
+    It ends the first `refuses` connections at once.
+    """
+
+    def __init__(self, port: int, refuses: int = 0) -> None:
         self._target = port
+        self._refuses = refuses
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
-        while True:
+        for number in itertools.count():
             near, _ = self._listener.accept()
+            if number < self._refuses:
+                near.close()
+                continue
             far = socket.create_connection(("127.0.0.1", self._target))
             for ends in itertools.permutations((near, far)):
                 threading.Thread(target=self._carry, args=ends, daemon=True).start()
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        while part := source.recv(4096):
-            if not self.cut.is_set():
-                target.sendall(part)
+        with suppress(OSError):
+            while part := source.recv(4096):
+                if not self.cut.is_set():
+                    target.sendall(part)
+
+
+def test_a_call_is_made_again_over_another_connection(start: Serve) -> None:
+    """As behind a balancer, which has not noticed yet that one of its hosts is gone."""
+    server = start()
+    with dial(plain(Wire(server.port, refuses=2).port), Robustness()) as channel:
+        assert greet(channel) == "Olá, Leonardo!"
+    with dial(plain(Wire(server.port, refuses=2).port), PLAIN) as channel:
+        assert failure(lambda: greet(channel)) is grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_connection_that_is_dead_without_a_word_is_given_up(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,11 +31,11 @@ class Seen:
 
 
 class Client:
-    """A client that calls until `stop`."""
+    """A client that calls until `stop`, without retries."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(
-            [BIN / "saudacao-client", *COMMAND],
+            [BIN / "saudacao-client", *command],
             env=environment.process_environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -44,9 +45,17 @@ class Client:
         self._called = threading.Event()
         self._last = {"failed": 0, "wrong": 0}
         self._last_failure = 0.0
+        self.calls = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._called.wait(START_SECONDS), "the client has not called"
+
+    def await_calls(self, more: int, seconds: float) -> None:
+        """Wait for so many more calls."""
+        wanted, deadline = self.calls + more, time.monotonic() + seconds
+        while self.calls < wanted:
+            assert time.monotonic() < deadline, f"not {more} more calls within {seconds:.0f} s"
+            time.sleep(0.1)
 
     def stop(self) -> Seen:
         """End it and return what it saw."""
@@ -73,6 +82,7 @@ class Client:
                 self._called.set()
 
     def _note(self, summary: dict[str, Any]) -> None:
+        self.calls = summary["calls"]
         counts = {key: summary[key] for key in self._last}
         if counts != self._last:
             self._last, self._last_failure = counts, time.time()

@@ -36,6 +36,11 @@ def _kill(processes: list[Process], number: signal.Signals = signal.SIGKILL) -> 
         process.kill(number)
 
 
+def stop_server(scene: Scene) -> None:
+    """Stop the server that takes calls: it neither answers nor ends."""
+    _kill(scene.host.servers(scene.old), signal.SIGSTOP)
+
+
 def _kill_ansible(scene: Scene) -> None:
     assert scene.deployment
     os.killpg(scene.deployment.pid, signal.SIGKILL)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 INIT_KEPT_FOR_SECONDS = 1.0
+READINESS_PORT = 50052
+ANSWER_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ class Process:
 
 
 class Host:
-    """The only host of a deployment."""
+    """A host of a deployment: the only one, or the one with an instance's id."""
 
-    def __init__(self, deployment: str, cloud: Cloud) -> None:
+    def __init__(self, deployment: str, cloud: Cloud, instance: str = "") -> None:
         session = boto3.Session("test", "test", region_name="us-east-1")
         self.ec2: EC2Client = session.client("ec2", endpoint_url=cloud.endpoint)
+        self.instance = instance or self._only(deployment)
+        self._init = (0, 0.0)
+
+    def _only(self, deployment: str) -> str:
         found = self.ec2.describe_instances(
             Filters=[
                 {"Name": "tag:Deployment", "Values": [deployment]},
@@ -54,8 +60,7 @@ class Host:
             ]
         )
         [reservation] = found["Reservations"]
-        self.instance: str = reservation["Instances"][0]["InstanceId"]
-        self._init = (0, 0.0)
+        return reservation["Instances"][0]["InstanceId"]
 
     @property
     def init(self) -> int:
@@ -100,6 +105,15 @@ class Host:
         )
         answer: dict[str, Any] = json.loads(result.stdout) if result.returncode == 0 else {}
         return answer
+
+    def get(self, path: str) -> str:
+        """Return what the server answers on its side port to its own host; "" when it does not."""
+        if not self.init:
+            return ""
+        url = f"http://127.0.0.1:{READINESS_PORT}{path}"
+        asked = ("curl", "--silent", "--fail", "--max-time", str(ANSWER_SECONDS), url)
+        result = subprocess.run(self.enter(*asked), capture_output=True, text=True, check=False)
+        return result.stdout if result.returncode == 0 else ""
 
     def record(self) -> dict[str, Any]:
         """Return what the map file says: the release in use, and until when it is provisional."""

@@ -13,12 +13,15 @@ from tests.conftest import AS_TYPED, ROOT, reserved
 SCENARIOS = {
     "default": ("syntax", "create", "converge", "idempotence", "verify", "destroy"),
     "upgrade": ("create", "converge", "side_effect", "verify", "destroy"),
+    "fleet": ("create", "converge", "idempotence", "side_effect", "verify", "destroy"),
 }
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_action_of_a_scenario_succeeds(scenario: str) -> None:
+def test_every_action_of_a_scenario_succeeds(scenario: str, request: pytest.FixtureRequest) -> None:
     """The real playbooks, from an empty cloud of the scenarios' own to its end."""
+    if scenario == "fleet" and not request.config.getoption("--fleet"):
+        pytest.skip("a fleet takes some minutes: pytest --fleet tests/e2e/test_molecule.py")
     binaries = Path(sys.executable).parent
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LOCALCLOUD_")}
     with reserved("molecule"):

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from localcloud.balancer_rules import Balancer, Endpoint, Node, Route
-from localcloud.balancer_target import CHECKING, HEALTHY, UNHEALTHY, Health, Target
+from localcloud.balancer_target import CHECKING, DRAINING, HEALTHY, UNHEALTHY, Health, Target
 from localcloud.balancer_view import balancer
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
@@ -64,7 +64,7 @@ class Registry:
         return self._targets
 
     def health(self, target: Target) -> Health:
-        return target.health
+        return target.health if target.ends is None else DRAINING
 
     def ended(self, group: str) -> set[Endpoint]:
         assert group == "group"
@@ -94,6 +94,14 @@ def test_healthy_targets_get_connections_and_unhealthy_ones_lose_theirs() -> Non
     route = only_route(good, bad, new)
     assert route.targets == (good.endpoint,)
     assert route.ended == (bad.endpoint,)
+
+
+def test_a_target_that_leaves_keeps_its_connections_unless_it_was_unhealthy() -> None:
+    good, well, ill = target(4, HEALTHY), target(5, HEALTHY), target(6, UNHEALTHY)
+    well.ends = ill.ends = 1.0
+    route = only_route(good, well, ill)
+    assert route.targets == (good.endpoint,)
+    assert route.ended == (ill.endpoint,)
 
 
 def test_when_all_are_unhealthy_all_of_them_get_connections() -> None:

@@ -17,6 +17,9 @@ FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 1.0
 # gRPC allows no more.
 MOST_ATTEMPTS = 5
+# Seconds until a connection that could not be made is tried anew: with gRPC's own second, all
+# attempts of a call would be over before. A load balancer sends the next one to another host.
+FIRST_RECONNECT = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,11 @@ class Robustness:
 
     def options(self) -> Options:
         """Return the channel options that do it."""
-        return [*keepalive(self.keepalive), ("grpc.service_config", json.dumps(self._config()))]
+        return [
+            *keepalive(self.keepalive),
+            ("grpc.initial_reconnect_backoff_ms", round(FIRST_RECONNECT * 1000)),
+            ("grpc.service_config", json.dumps(self._config())),
+        ]
 
     def _config(self) -> dict[str, object]:
         method: dict[str, object] = {"name": [{}], "timeout": f"{self.deadline:.3f}s"}
