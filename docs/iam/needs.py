@@ -216,5 +216,8 @@ NEVER = {
     ("AWS::AutoScaling::AutoScalingGroup", "ssm:Get*"): (
         "for images that a launch template names by parameter: these are named by id"
     ),
+    ("AWS::AutoScaling::ScalingPolicy", "cloudwatch:GetMetricData"): (
+        "for policies that forecast, and there is none"
+    ),
     ("AWS::S3::Bucket", "s3:DeleteObject"): "teardown.yml empties the bucket",
 }
