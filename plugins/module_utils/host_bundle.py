@@ -31,7 +31,8 @@ _PLUGINS = (
     *("action/companion.py", "action/local_file.py", "action/run_journal.py"),
     *("filter/ssh_command.py", "modules/local_file.py"),
     *("module_utils/argument_spec.py", "module_utils/companion_runner.py"),
-    *("module_utils/ssh_command.py", "modules/companion.py", "modules/run_journal.py"),
+    *("module_utils/ssh_command.py", "modules/companion.py", "modules/host_files.py"),
+    "modules/run_journal.py",
 )
 # Scripts name the Python of this machine, and so does the list of what was installed.
 _LEFT_OUT = {"__pycache__", "ansible_test", "bin", "RECORD", "uv_cache.json"}
@@ -45,17 +46,17 @@ class Bundle:
 
     Attributes:
         files: Folder with the program and the playbook that a host runs.
-        role: Folder of the role that the playbook applies.
+        roles: Folders of the roles that the playbook applies.
         requirements: Lock with hashes.
         architecture: The hosts', by EC2's name.
         python: The hosts' Python, such as 3.11.
         environment: Name of the inventory, which the host's journal tells.
-        variables: The role's arguments; nothing secret.
+        variables: The roles' arguments; nothing secret.
 
     """
 
     files: Path
-    role: Path
+    roles: tuple[Path, ...]
     requirements: Path
     architecture: str
     python: str
@@ -66,7 +67,11 @@ class Bundle:
         """Return path, content and mode of each file, without those of the packages."""
         found = {
             **_tree(self.files, ""),
-            **_tree(self.role, f"roles/{self.role.name}/"),
+            **{
+                name: content
+                for role in self.roles
+                for name, content in _tree(role, f"roles/{role.name}/").items()
+            },
             **{
                 f"plugins/{name}": ((ROOT / "plugins" / name).read_bytes(), 0o644)
                 for name in _PLUGINS
