@@ -45,7 +45,7 @@ class InstanceType:
         return record["InstanceId"], _attributes(record)
 
     def update(self, physical_id: str, old: Properties, new: Properties, stack: str) -> Made:
-        """Change tags and groups at once; type and user data with a stop and a start."""
+        """Change tags, groups and profile at once; type and user data with a stop and a start."""
         del stack
         record: Record = self._ec2._instances[physical_id]
         if old.get("SecurityGroupIds") != new.get("SecurityGroupIds"):
@@ -53,6 +53,9 @@ class InstanceType:
                 {"GroupId": group, "GroupName": self._ec2._security_groups[group]["GroupName"]}
                 for group in new.get("SecurityGroupIds") or (self._ec2._DEFAULT_SG_ID,)
             ]
+        if old.get("IamInstanceProfile") != new.get("IamInstanceProfile"):
+            named = {"IamInstanceProfile.Name": new.get("IamInstanceProfile", "")}
+            record["IamInstanceProfile"] = self._launcher.profile(named)
         self._emulator.provisioners._ec2_apply_tags(physical_id, new, old)
         if any(old.get(name) != new.get(name) for name in INTERRUPTING):
             self._restart(record, new)

@@ -93,7 +93,7 @@ class Launcher:
         return (
             *(flat.get("ImageId", ""), flat.get("InstanceType") or "m1.small", subnet, count),
             *(flat.get("KeyName", ""), flat.get("UserData", ""), self._groups(flat, subnet)),
-            *(flat.get("PrivateIpAddress"), self._profile(flat)),
+            *(flat.get("PrivateIpAddress"), self.profile(flat)),
         )
 
     def _groups(self, flat: dict[str, str], subnet_id: str) -> list[str]:
@@ -105,7 +105,13 @@ class Launcher:
             groups.append(next((str(one["GroupId"]) for one in mine), name))
         return groups
 
-    def _profile(self, flat: dict[str, str]) -> Record | None:
+    def profile(self, flat: dict[str, str]) -> Record | None:
+        """Return the instance profile that a launch names, None when it names none.
+
+        Raises:
+            ApiError: There is no such profile, or the caller may not hand its role on.
+
+        """
         arn = flat.get("IamInstanceProfile.Arn", "")
         name = flat.get("IamInstanceProfile.Name", "") or arn.rpartition("/")[2]
         if not name:

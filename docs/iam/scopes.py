@@ -101,7 +101,12 @@ SCOPES = (
     Scope(
         "Stack",
         ("cloudformation:*",),
-        {"stack": ("arn:<PARTITION>:cloudformation:<REGION>:<ACCOUNT>:stack/<DEPLOYMENT>/*",)},
+        {
+            "stack": (
+                "arn:<PARTITION>:cloudformation:<REGION>:<ACCOUNT>:stack/<DEPLOYMENT>/*",
+                "arn:<PARTITION>:cloudformation:<REGION>:<ACCOUNT>:stack/<DEPLOYMENT>-monitoring/*",
+            )
+        },
     ),
     Scope(
         "Image",

@@ -8,6 +8,8 @@ install -m 0755 "$(dirname "$0")/aws" "$root/usr/local/bin/aws"
 # Nobody reads the AWS command line's examples here, nor completes its words.
 rm -rf "$root/usr/lib/python3/dist-packages/awscli/examples" \
     "$root/usr/lib/python3/dist-packages/awscli/data/ac.index"
+# Hosts talk to CloudWatch Logs by botocore, and to nothing else.
+find "$root/usr/lib/python3/dist-packages/botocore/data" -mindepth 1 -maxdepth 1 -type d ! -name logs -exec rm -rf {} +
 # Each instance makes its own identity.
 rm -f "$root"/etc/ssh/ssh_host_*
 : > "$root/etc/machine-id"

@@ -29,7 +29,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
         directory = Path(options.pop("directory"))
-        for name in ("files", "role", "requirements"):
+        options["roles"] = tuple(map(Path, options["roles"]))
+        for name in ("files", "requirements"):
             options[name] = Path(options[name])
         bundle = Bundle(**options)
         path = directory / f"{bundle.key}.tar.gz"

@@ -25,27 +25,35 @@ class ActionModule(AwsAction):
     def act(self, cloud: Cloud, options: dict[str, Any]) -> dict[str, Any]:
         """List, ask for the confirmation that AWS needs, remove, and look at what is left."""
         name: str = options["name"]
+        before = [Removal(cloud, one, self.say) for one in options["before"]]
         removal = Removal(cloud, name, self.say)
-        held = removal.resources()
+        removals = [*(one for one in before if one.stack is not None), removal]
+        held = [resource for one in removals for resource in one.resources()]
+        exists = any(one.stack is not None for one in removals)
         if self.is_check:
-            return _result(held, changed=removal.stack is not None)
-        if removal.stack is not None and options["confirm"] != name and not is_local(cloud):
+            return _result(held, changed=exists)
+        if exists and options["confirm"] != name and not is_local(cloud):
             raise StackError(_unconfirmed(cloud, name, held, options["command"]))
-        receipt = removal.run(options["timeout"])
-        self._say_receipt(removal, receipt, name)
-        if left := removal.left():
+        receipt: list[Resource] = []
+        left: dict[str, str] = {}
+        for one in removals:
+            removed = one.run(options["timeout"])
+            self._say_receipt(one, removed)
+            receipt += removed
+            left |= one.left()
+        if left:
             raise StackError(
                 f"AWS still has something of {name}: {', '.join(left)}. "
                 f"To remove it: {'; '.join(left.values())}"
             )
         self.say(f"AWS says that nothing of {name} is left")
-        return _result(receipt, changed=removal.stack is not None)
+        return _result(receipt, changed=exists)
 
-    def _say_receipt(self, removal: Removal, receipt: list[Resource], name: str) -> None:
+    def _say_receipt(self, removal: Removal, receipt: list[Resource]) -> None:
         if removal.stack is None:
-            self.say(f"Receipt: the stack {name} is already gone")
+            self.say(f"Receipt: the stack {removal.name} is already gone")
             return
-        self.say(f"Receipt for the stack {name} ({removal.stack['StackId']}):")
+        self.say(f"Receipt for the stack {removal.name} ({removal.stack['StackId']}):")
         for resource in receipt:
             self.say(resource.said())
 

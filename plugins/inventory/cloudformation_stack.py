@@ -34,8 +34,9 @@ description:
     members of its Auto Scaling groups) as hosts named by their instance id.
   - The tag C(Role) gives the group, C(grpc-server) becomes C(grpc_servers). Instances that exist
     and do not run are in the group C(stopped) only, with a warning that says how to start them.
-  - All hosts get the variables C(deployment), C(stack) (the outputs) and C(aws) (options for
-    AWS modules and actions).
+  - All hosts get the variables C(deployment), C(stack) (the outputs), C(monitoring_stack) (those
+    of the stack of what watches it, where there is one) and C(aws) (options for AWS modules and
+    actions).
   - A stack that does not exist yields C(localhost) and no other host.
 author: The saudacao authors
 extends_documentation_fragment:
@@ -87,9 +88,11 @@ class InventoryModule(AWSInventoryBase):
         name = str(self.get_option("deployment"))
         try:
             outputs, instances = self._read(name)
+            watching = _outputs(_describe(self.client("cloudformation"), f"{name}-monitoring"))
         except (*AwsError, AnsibleBotocoreError) as error:
             raise AnsibleParserError(explain(error, self.get_option("endpoint_url"))) from None
         self._add_variables(name, outputs, self._aws(loader.load_from_file(path, cache="none")))
+        self.inventory.set_variable("all", "monitoring_stack", watching)
         for instance in instances:
             self._add_instance(instance)
 
@@ -98,10 +101,7 @@ class InventoryModule(AWSInventoryBase):
         stack = _describe(cloudformation, name)
         if stack is None:
             return {}, []
-        outputs = {
-            item.get("OutputKey", ""): item.get("OutputValue", "")
-            for item in stack.get("Outputs", [])
-        }
+        outputs = _outputs(stack)
         filters = _members(cloudformation, stack.get("StackId", name))
         ec2: EC2Client = self.client("ec2")
         return outputs, [instance for wanted in filters for instance in _instances(ec2, wanted)]
@@ -150,6 +150,11 @@ def _describe(cloudformation: CloudFormationClient, name: str) -> StackTypeDef |
         if "does not exist" in str(error):
             return None
         raise
+
+
+def _outputs(stack: StackTypeDef | None) -> dict[str, str]:
+    outputs = stack.get("Outputs", []) if stack else []
+    return {item.get("OutputKey", ""): item.get("OutputValue", "") for item in outputs}
 
 
 def _members(cloudformation: CloudFormationClient, stack_id: str) -> list[FilterTypeDef]:

@@ -69,6 +69,11 @@ class Cloud:
         return self._session.client("cloudformation", endpoint_url=self.endpoint, config=_CONFIG)
 
     @cached_property
+    def cloudwatch(self) -> Any:
+        """The CloudWatch API."""
+        return self._session.client("cloudwatch", endpoint_url=self.endpoint, config=_CONFIG)
+
+    @cached_property
     def ec2(self) -> EC2Client:
         """The EC2 API."""
         return self._session.client("ec2", endpoint_url=self.endpoint, config=_CONFIG)
@@ -77,6 +82,11 @@ class Cloud:
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         """The Elastic Load Balancing API."""
         return self._session.client("elbv2", endpoint_url=self.endpoint, config=_CONFIG)
+
+    @cached_property
+    def logs(self) -> Any:
+        """The CloudWatch Logs API."""
+        return self._session.client("logs", endpoint_url=self.endpoint, config=_CONFIG)
 
     @cached_property
     def s3(self) -> S3Client:

@@ -31,7 +31,8 @@ _PLUGINS = (
     *("action/companion.py", "action/local_file.py", "action/run_journal.py"),
     *("callback/configure_steps.py", "filter/ssh_command.py", "modules/local_file.py"),
     *("module_utils/argument_spec.py", "module_utils/companion_runner.py"),
-    *("module_utils/ssh_command.py", "modules/companion.py", "modules/run_journal.py"),
+    *("module_utils/ssh_command.py", "modules/companion.py", "modules/host_files.py"),
+    "modules/run_journal.py",
     # Named by a task that waits for a load balancer, which no host does for itself.
     "modules/fleet_hosts.py",
 )
@@ -47,17 +48,17 @@ class Bundle:
 
     Attributes:
         files: Folder with the program and the playbook that a host runs.
-        role: Folder of the role that the playbook applies.
+        roles: Folders of the roles that the playbook applies.
         requirements: Lock with hashes.
         architecture: The hosts', by EC2's name.
         python: The hosts' Python, such as 3.11.
         environment: Name of the inventory, which the host's journal tells.
-        variables: The role's arguments; nothing secret.
+        variables: The roles' arguments; nothing secret.
 
     """
 
     files: Path
-    role: Path
+    roles: tuple[Path, ...]
     requirements: Path
     architecture: str
     python: str
@@ -68,7 +69,11 @@ class Bundle:
         """Return path, content and mode of each file, without those of the packages."""
         found = {
             **_tree(self.files, ""),
-            **_tree(self.role, f"roles/{self.role.name}/"),
+            **{
+                name: content
+                for role in self.roles
+                for name, content in _tree(role, f"roles/{role.name}/").items()
+            },
             **{
                 f"plugins/{name}": ((ROOT / "plugins" / name).read_bytes(), 0o644)
                 for name in _PLUGINS

@@ -74,7 +74,7 @@ class Removal:
     def __init__(self, cloud: Cloud, deployment: str, say: Callable[[str], None]) -> None:
         """Look up the stack; nothing changes before `run`."""
         self._cloud = cloud
-        self._deployment = deployment
+        self.name = deployment
         self._say = say
         self.stack = describe(cloud.cloudformation, deployment)
         self._words = self._template_words(self.stack)
@@ -84,7 +84,7 @@ class Removal:
         """List what the stack holds; a resource that AWS no longer has is 'already gone'."""
         if self.stack is None:
             return []
-        existing = tagged(self._cloud, self._deployment)
+        existing = tagged(self._cloud, self.name)
         answer = self._cloud.cloudformation.describe_stack_resources(
             StackName=self.stack["StackId"]
         )
@@ -129,7 +129,7 @@ class Removal:
         if watch.wait(timeout) != "DELETE_COMPLETE":
             what, why = watch.first_failure()
             raise StackError(
-                f"The stack {self._deployment} could not be removed: {what} failed first: {why}. "
+                f"The stack {self.name} could not be removed: {what} failed first: {why}. "
                 "Remove what holds it, then run the same command again"
             )
         return [
@@ -141,10 +141,10 @@ class Removal:
 
     def left(self) -> dict[str, str]:
         """Ask AWS what is left: {id: command that removes it}, empty when nothing is."""
-        found = tagged(self._cloud, self._deployment) | self._contents.left()
-        if describe(self._cloud.cloudformation, self._deployment):
-            command = f"aws cloudformation delete-stack --stack-name {self._deployment}"
-            found[f"stack {self._deployment}"] = command
+        found = tagged(self._cloud, self.name) | self._contents.left()
+        if describe(self._cloud.cloudformation, self.name):
+            command = f"aws cloudformation delete-stack --stack-name {self.name}"
+            found[f"stack {self.name}"] = command
         return found
 
     def _watch(self, stack: StackTypeDef) -> Watch:

@@ -4,7 +4,7 @@ DOCUMENTATION = r"""
 module: host_bundle
 short_description: Pack what a host of a fleet needs to configure itself
 description:
-  - Packs the role, the plugins that it uses, its arguments, and Ansible for the hosts' platform
+  - Packs the roles, the plugins that they use, their arguments, and Ansible for the hosts' platform
     into one file. The same content gives the same file, and nothing is built when it is there.
   - The package index is used for the first one after a change of the lock.
   - Runs on the control node.
@@ -14,12 +14,13 @@ options:
     description: Folder with the program C(configure), and the playbook and settings that it uses.
     type: path
     required: true
-  role:
-    description: Folder of the role.
-    type: path
+  roles:
+    description: Folders of the roles.
+    type: list
+    elements: path
     required: true
   variables:
-    description: The role's arguments. Nothing secret belongs here.
+    description: The roles' arguments. Nothing secret belongs here.
     type: dict
     required: true
   environment:
@@ -49,7 +50,7 @@ EXAMPLES = r"""
 - name: Pack what hosts configure themselves with
   host_bundle:
     files: roles/release_bucket/files/host
-    role: roles/grpc_server
+    roles: [roles/grpc_server, roles/monitoring]
     variables: {grpc_server_port: 50051}
     environment: production
     requirements: requirements.txt

@@ -16,6 +16,11 @@ options:
     description: Name of the stack, which is the deployment's name.
     type: str
     required: true
+  before:
+    description: Stacks of the same deployment that are removed before it, where they are there.
+    type: list
+    elements: str
+    default: []
   confirm:
     description: The deployment's name once more, which confirms the removal.
     type: str

@@ -131,7 +131,7 @@ def test_a_server_listens_where_ipv6_is_off(spawn: Spawn) -> None:
 
 
 def test_everything_a_server_prints_is_json(spawn: Spawn, authority: Authority) -> None:
-    server = spawn(tls_directory=authority.folder)
+    server = spawn(tls_directory=authority.folder, figures_seconds=0)
     port = server.ready()
     with socket.create_connection(("127.0.0.1", port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")

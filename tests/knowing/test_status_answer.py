@@ -357,3 +357,39 @@ def test_a_client_that_does_not_call_or_fails_now_is_a_finding(
 ) -> None:
     deployment.client = answer
     assert deployment.wrong() == [f"i-2: {said}"]
+
+
+def alarm(state: str) -> dict[str, str]:
+    said = "It is silent. What to do: docs/monitoring.md#a-server-is-silent"
+    return {"name": "demo-silent", "state": state, "since": "2026-11-25T18:00:00Z",
+            "reason": "r", "description": said}  # fmt: skip
+
+
+def test_an_alarm_is_a_finding_that_says_where_to_read(deployment: Deployment) -> None:
+    deployment.asked["cloud"] = {"alarms": [alarm("ALARM")], "calls": {}}
+    report: Any = deployment.ask()["report"]
+    (found,) = report["findings"]
+    assert found == {
+        "where": "alarm demo-silent since 2026-11-25T18:00:00Z",
+        "what": "It is silent.",
+        "next": "read docs/monitoring.md#a-server-is-silent",
+    }
+
+
+@pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
+def test_an_alarm_that_is_not_raised_is_none(deployment: Deployment, state: str) -> None:
+    deployment.asked["cloud"] = {"alarms": [alarm(state)], "calls": {}}
+    answer = deployment.ask()
+    assert answer["problem"] == ""
+    assert "alarms: none of 1" in answer["lines"]
+
+
+def test_calls_of_a_host_that_cannot_be_reached_are_cloudwatchs(deployment: Deployment) -> None:
+    calls = {"seconds": 60, "calls": 7, "errors": 7, "p50_ms": 0.1, "p99_ms": 1.5}
+    deployment.asked["cloud"] = {"alarms": [], "calls": {"i-1": calls}}
+    assert "i-1: 7 of 7 calls failed in the last minute" in deployment.wrong()
+    deployment.result = {"unreachable": True, "msg": "timed out"}
+    assert deployment.wrong() == [
+        "i-1: it cannot be reached: timed out",
+        "i-1: 7 of 7 calls failed in the last minute",
+    ]

@@ -16,6 +16,7 @@ from tests.plugins.stubs import WHEN, answers, new_cloud, stack
 
 ROOT = Path(__file__).parents[2]
 MISSING = ("describe_stacks", "ValidationError: Stack with id demo does not exist")
+UNWATCHED = ("describe_stacks", "ValidationError: Stack with id demo-monitoring does not exist")
 CONFIG = """
 plugin: cloudformation_stack
 deployment: demo
@@ -65,7 +66,11 @@ def instance(identifier: str, state: str, address: str, role: str) -> dict[str, 
 
 
 def parse(
-    folder: Path, cloudformation: list[Any], instances: list[Any], config: str = CONFIG
+    folder: Path,
+    cloudformation: list[Any],
+    instances: list[Any],
+    config: str = CONFIG,
+    watching: tuple[str, Any] = UNWATCHED,
 ) -> tuple[InventoryData, list[str]]:
     path = folder / "cloudformation_stack.yml"
     path.write_text(config)
@@ -76,7 +81,7 @@ def parse(
     ec2 = [("describe_instances", {"Reservations": [{"Instances": instances}]})]
     inventory = InventoryData()
     with ExitStack() as stubs:
-        stubs.enter_context(answers(cloud.cloudformation, *cloudformation))
+        stubs.enter_context(answers(cloud.cloudformation, *cloudformation, watching))
         stubs.enter_context(answers(cloud.ec2, *(ec2 if instances else [])))
         plugin.parse(inventory, DataLoader(), str(path), cache=False)
     return inventory, warnings
@@ -109,6 +114,14 @@ def test_running_instances_are_grouped_by_their_role(tmp_path: Path) -> None:
     )
     assert inventory.hosts["i-1"].vars["ansible_host"] == "203.0.113.1"
     assert inventory.groups["all"].vars["stack"] == {"Endpoint": "203.0.113.1:50051"}
+
+
+def test_what_watches_a_deployment_is_told_by_its_own_stack(tmp_path: Path) -> None:
+    outputs = [{"OutputKey": "ServerLog", "OutputValue": "/demo/server"}]
+    calls = [("describe_stacks", stack("CREATE_COMPLETE")), members("AWS::EC2::Instance")]
+    watching = ("describe_stacks", stack("CREATE_COMPLETE", Outputs=outputs))
+    inventory, _ = parse(tmp_path, calls, [], watching=watching)
+    assert inventory.groups["all"].vars["monitoring_stack"] == {"ServerLog": "/demo/server"}
 
 
 def test_a_stack_in_progress_shows_what_exists(tmp_path: Path) -> None:

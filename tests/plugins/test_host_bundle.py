@@ -27,7 +27,7 @@ def bundle(tmp_path: Path) -> Bundle:
     lock.write_text("# nothing to install\n")
     return Bundle(
         files=ROOT / "roles/release_bucket/files/host",
-        role=ROOT / "roles/grpc_server",
+        roles=(ROOT / "roles/grpc_server", ROOT / "roles/monitoring"),
         requirements=lock,
         architecture="x86_64",
         python="3.11",
@@ -47,6 +47,7 @@ def test_a_bundle_has_the_program_the_role_and_its_arguments(
         assert json.load(variables) == {"grpc_server_port": 50051}
     assert {"playbook.yml", "ansible.cfg", "inventory/production/hosts.yml"} <= names
     assert "roles/grpc_server/tasks/main.yml" in names
+    assert "roles/monitoring/files/log_ship/__main__.py" in names
     assert "plugins/action/companion.py" in names
 
 
@@ -95,12 +96,15 @@ def reached(folder: Path, file: str) -> set[str]:
     return {file}.union(*(reached(folder, each) for each in files))
 
 
-def test_a_host_has_every_module_of_the_role(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_host_has_every_module_of_the_roles(bundle: Bundle, tmp_path: Path) -> None:
     host = tmp_path / "host"
     with tarfile.open(bundle.build(tmp_path / "bundles")) as archive:
         archive.extractall(host, filter="data")
-    files = reached(host / "roles/grpc_server/tasks", "main.yml")
-    tasks = [{"import_role": {"name": "grpc_server", "tasks_from": file}} for file in files]
+    tasks = [
+        {"import_role": {"name": role.name, "tasks_from": file}}
+        for role in bundle.roles
+        for file in reached(host / "roles" / role.name / "tasks", "main.yml")
+    ]
     (host / "check.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "tasks": tasks}]))
     result = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "--syntax-check", "check.yml"],

@@ -8,15 +8,13 @@ import contextlib
 import resource
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from saudacao import openmetrics, sockets
+from saudacao import openmetrics, process, sockets
 from saudacao.metrics import BOUNDS
 from saudacao.openmetrics import Family
 from saudacao.serving import Parts
 
 SECONDS_A_DAY = 86_400
-PROCESS = Path("/proc/self")
 
 
 class Figures:
@@ -89,10 +87,10 @@ class Figures:
         resident = Family("process_resident_memory_bytes", "gauge", "Its memory in RAM.")
         files = Family("process_open_fds", "gauge", "Its open files, connections included.")
         with contextlib.suppress(OSError):
-            pages = [int(word) for word in (PROCESS / "statm").read_text().split()[:2]]
-            virtual.add(pages[0] * resource.getpagesize())
-            resident.add(pages[1] * resource.getpagesize())
-            files.add(sum(1 for _ in (PROCESS / "fd").iterdir()))
+            memory = process.memory()
+            virtual.add(memory.virtual)
+            resident.add(memory.resident)
+            files.add(sum(1 for _ in (process.PROCESS / "fd").iterdir()))
         yield from (virtual, resident, files)
         most = Family("process_max_fds", "gauge", "Files that it may have open.")
         yield most.add(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -6,6 +6,7 @@ import time
 import grpc
 
 from saudacao import sockets
+from saudacao.heartbeat import Heartbeat
 from saudacao.notify import notify
 from saudacao.serving import Parts
 from saudacao.watchdog import Watchdog
@@ -24,12 +25,18 @@ class Lifecycle:
     """One started server and the signals it obeys; they must be blocked in every thread."""
 
     def __init__(
-        self, server: grpc.Server, port: int, parts: Parts, watchdog: Watchdog | None = None
+        self,
+        server: grpc.Server,
+        port: int,
+        parts: Parts,
+        watchdog: Watchdog | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._server = server
         self._port = port
         self._parts = parts
         self._watchdog = watchdog
+        self._heartbeat = heartbeat
         self._deadline: float | None = None
         self._quiet = 0
 
@@ -41,6 +48,8 @@ class Lifecycle:
         notify("READY=1", self._status("serving"))
         if self._watchdog is not None:
             self._watchdog.start()
+        if self._heartbeat is not None:
+            self._heartbeat.start()
         while self._obey(self._wait()):
             pass
         self._stop()

@@ -60,6 +60,7 @@ def _serve() -> int:
 
 def _run(chosen: "Settings", log: "Log") -> None:
     from saudacao import services
+    from saudacao.heartbeat import Heartbeat
     from saudacao.lifecycle import Lifecycle
     from saudacao.serving import Parts, create_server
 
@@ -73,7 +74,9 @@ def _run(chosen: "Settings", log: "Log") -> None:
         readiness = Readiness(chosen.readiness_port, lambda: parts.ready, figures.write)
         log.info("readiness", port=readiness.port)
         readiness.start()
-    Lifecycle(server, port, parts, _watchdog(server, parts)).run()
+    seconds = chosen.figures_seconds
+    heartbeat = Heartbeat(parts, port, seconds) if seconds else None
+    Lifecycle(server, port, parts, _watchdog(server, parts), heartbeat).run()
     if parts.workers.held:
         # A handler that outlives its grace would hold up the exit for as long as it likes.
         os._exit(0)

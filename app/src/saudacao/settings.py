@@ -69,6 +69,9 @@ class Settings(BaseModel):
         ge=0,
         description="Seconds without an answer after which systemd restarts the server; 0: never.",
     )
+    figures_seconds: float = Field(
+        default=20, ge=0, description="Seconds between lines of figures in the log; 0: none."
+    )
     reflection: bool = Field(default=False, description="Serve gRPC's server reflection.")
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""The filter `merged_logs`: what the hosts' logs say, in the order of time."""
+"""The filters `merged_logs` and `listed_logs`: what the logs say, in the order of time."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def merged_logs(
     return {"entries": entries, "lines": list(map(line, entries)), "problem": "\n".join(problems)}
 
 
+def listed_logs(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what CloudWatch said, as `merged_logs` returns what the hosts said."""
+    return {"entries": entries, "lines": list(map(line, entries)), "problem": ""}
+
+
 def line(entry: Mapping[str, Any]) -> str:
     """Return an entry as one line: time, host, level, message and its fields."""
     words = [str(entry["message"])]
@@ -64,4 +69,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters by name."""
-        return {"merged_logs": merged_logs}
+        return {"merged_logs": merged_logs, "listed_logs": listed_logs}

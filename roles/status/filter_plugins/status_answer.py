@@ -146,14 +146,26 @@ class Status:
             self.lines.append(f"  {what}: {last['outcome']}{_because(last.get('reason'))}")
         self._runs("fleet", found)
 
+    def alarms(self, found: Result) -> None:
+        """Take in what CloudWatch says of the deployment's alarms; nothing where none watches."""
+        if "alarms" not in found:
+            return
+        raised = [alarm for alarm in found["alarms"] if alarm["state"] == "ALARM"]
+        self.report["alarms"] = found["alarms"]
+        names = ", ".join(alarm["name"] for alarm in raised) or "none"
+        self.lines.append(f"alarms: {names} of {len(found['alarms'])}")
+        for alarm in raised:
+            what, _, where = alarm["description"].partition(" What to do: ")
+            self.wrong(f"alarm {alarm['name']} since {alarm['since']}", what, f"read {where}")
+
     def stopped(self, hosts: Iterable[str]) -> None:
         """Take in instances that exist and do not run."""
         self.report["stopped"] = list(hosts)
         for host in self.report["stopped"]:
             self.wrong(host, "the instance is stopped", self.commands.playbook("site.yml"))
 
-    def host(self, name: str, result: Result) -> None:
-        """Take in what a host answered, or that it did not."""
+    def host(self, name: str, result: Result, calls: Result | None = None) -> None:
+        """Take in what a host answered, or that it did not; `calls` are those that others know."""
         reason = _refusal(result)
         if reason:
             reached = not result.get("unreachable")
@@ -161,8 +173,12 @@ class Status:
             self.lines.append(f"{name}: {reason}")
             again = "site.yml" if reached else "playbooks/provision.yml"
             self.wrong(name, reason, self.commands.playbook(again))
+            if calls:
+                self.report["hosts"][name]["calls"] = calls
+                self._calls(name, calls)
             return
         answer = json.loads(result["stdout"])
+        answer["calls"] = calls or answer["calls"]
         days = {key.removesuffix(".crt"): days_left(pem)
                 for key, pem in answer["certificates"].items()}  # fmt: skip
         answer = {**answer, "certificates": days}
@@ -244,7 +260,7 @@ class Status:
             if state != "active":
                 self.wrong(name, f"{unit} is {state}", self.commands.playbook("site.yml"))
 
-    def _calls(self, name: str, calls: dict[str, Any]) -> None:
+    def _calls(self, name: str, calls: Result) -> None:
         p50, p99 = (_milliseconds(calls[key]) for key in ("p50_ms", "p99_ms"))
         counts = f"{calls['calls']} calls, {calls['errors']} errors, p50 {p50}, p99 {p99}"
         self.lines.append(f"  last {calls['seconds']} s: {calls.get('unknown') or counts}")
@@ -330,11 +346,13 @@ def status_answer(
         status.own_certificates()
         status.fleet(asked.get("fleet", {}))
         status.fleet_lock(asked.get("lock", {}))
+        status.alarms(asked.get("cloud", {}))
         status.firewall(list(asked["drift"]))
         status.stopped(groups.get("stopped", []))
         names = groups.get("grpc_servers", [])
         for name in names:
-            status.host(name, hostvars[name].get("_status_host", {}))
+            calls = asked.get("cloud", {}).get("calls", {}).get(name)
+            status.host(name, hostvars[name].get("_status_host", {}), calls)
         for name in groups.get("grpc_clients", []):
             status.client(name, hostvars[name].get("_status_client", {}))
         if not names:

@@ -77,12 +77,17 @@ def entries(*options: str, since: str = "", until: str = "") -> Generator[str, N
 
 
 def parse(line: str) -> dict[str, Any]:
-    """Return an entry: time, unit, level, message, and the fields of a structured one."""
+    """Return an entry: time, unit, level, message, and the fields of a structured one.
+
+    The time is the line's own, where it has one, else the journal's, to the millisecond: it is the
+    same wherever the line is read.
+    """
     entry = json.loads(line)
     text = _text(entry.get("MESSAGE"))
     fields = _fields(text)
-    seconds = int(entry["__REALTIME_TIMESTAMP"]) / 1_000_000
-    at = datetime.fromtimestamp(seconds, timezone.utc)
+    at = _time(fields.get("time")) or datetime.fromtimestamp(
+        int(entry["__REALTIME_TIMESTAMP"]) // 1000 / 1000, timezone.utc
+    )
     priority = str(entry.get("PRIORITY", "6"))
     level = PRIORITIES[int(priority)] if priority in "01234567" else "info"
     return {
@@ -102,6 +107,13 @@ def _fields(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return fields if isinstance(fields, dict) and "event" in fields else {}
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(timezone.utc)
+    except ValueError:
+        return None
 
 
 def _text(value: Any) -> str:

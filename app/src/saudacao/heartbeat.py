@@ -1,0 +1,57 @@
+"""Writes the server's figures to its log, again and again: who reads them knows that it lives."""
+
+import contextlib
+import time
+from threading import Event, Thread
+
+from saudacao import process, sockets
+from saudacao.serving import Parts
+
+SECONDS_A_DAY = 86_400
+
+
+class Heartbeat:
+    """Writes the event "figures" every `seconds` seconds; the first when it is started."""
+
+    def __init__(self, parts: Parts, port: int, seconds: float) -> None:
+        self._parts = parts
+        self._port = port
+        self._seconds = seconds
+        self._refused = 0
+        self._cpu = 0.0
+        self._thread = Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Write from now on, until the process ends."""
+        self._thread.start()
+
+    def _beat(self) -> None:
+        began, beats, never = time.monotonic(), 0, Event()
+        while True:
+            self._parts.log.info("figures", **self.figures())
+            beats += 1
+            never.wait(max(0.0, began + beats * self._seconds - time.monotonic()))
+
+    def figures(self) -> dict[str, object]:
+        """Return the figures of this moment; `calls_refused` and `cpu_seconds` since the last time.
+
+        What cannot be read, as when no file is left to open, is not in it.
+        """
+        parts, workers = self._parts, self._parts.workers
+        refused, cpu = sum(parts.metrics.refused().values()), time.process_time()
+        found: dict[str, object] = {
+            "ready": int(parts.ready),
+            "calls_in_flight": workers.held,
+            "calls_refused": refused - self._refused,
+            "workers_busy": min(workers.held, workers.size),
+            "cpu_seconds": round(cpu - self._cpu, 3),
+        }
+        self._refused, self._cpu = refused, cpu
+        with contextlib.suppress(OSError):
+            found["connections"] = sockets.count(self._port)
+        with contextlib.suppress(OSError):
+            found["memory_bytes"] = process.memory().resident
+        if parts.certificates and (ends := parts.certificates.ends.values()):
+            left = min(ends) - time.time()
+            found["certificate_days_left"] = round(left / SECONDS_A_DAY, 3)
+        return found

@@ -1,0 +1,1 @@
+"""Send the journal's lines of a service to where they are watched."""
