@@ -9,7 +9,11 @@ is limited.
 from dataclasses import dataclass
 
 # The documents: file name without ".json" -> the templates that it lets somebody deploy.
-DOCUMENTS = {"single": ("stack.yaml",), "fleet": ("fleet.yaml",)}
+DOCUMENTS = {
+    "single": ("stack.yaml",),
+    "fleet": ("fleet.yaml",),
+    "monitoring": ("monitoring.yaml",),
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Call:
 
 
 _FLEET = ("fleet",)
+_NO_MONITORING = "the tests deploy with the policies of a topology alone"
 CALLS = (
     Call("cloudformation:DescribeStacks", "every playbook: the stack's outputs and state"),
     Call("cloudformation:ListStackResources", "the inventory: hosts and groups of the stack"),
@@ -96,6 +101,18 @@ CALLS = (
     Call("s3:ListBucket", "release_publish: old releases; stack_delete: is it there?", _FLEET),
     Call("s3:ListBucketVersions", "stack_delete: what is to be emptied", _FLEET),
     Call("s3:DeleteObjectVersion", "stack_delete: empties the bucket", _FLEET),
+    Call(
+        "cloudwatch:DescribeAlarms",
+        "cloud_status: status.yml",
+        ("monitoring",),
+        unexercised=_NO_MONITORING,
+    ),
+    Call(
+        "logs:FilterLogEvents",
+        "cloud_logs: logs.yml",
+        ("monitoring",),
+        unexercised=_NO_MONITORING,
+    ),
     Call(
         "iam:CreateServiceLinkedRole",
         "AWS, in the deployer's name: the first group and balancer of an account",
@@ -183,6 +200,22 @@ ONLY_WITH: dict[str, dict[str, tuple[str, ...]]] = {
         "PermissionsBoundary": (
             *("iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"),
         ),
+    },
+    "AWS::Logs::LogGroup": {
+        "BearerTokenAuthenticationEnabled": ("logs:PutBearerTokenAuthentication",),
+        "DataProtectionPolicy": (
+            *("logs:PutDataProtectionPolicy", "logs:DeleteDataProtectionPolicy"),
+            *("logs:CreateLogDelivery", "firehose:TagDeliveryStream"),
+        ),
+        "DeletionProtectionEnabled": ("logs:PutLogGroupDeletionProtection",),
+        "FieldIndexPolicies": ("logs:PutIndexPolicy", "logs:DeleteIndexPolicy"),
+        "KmsKeyId": ("logs:AssociateKmsKey", "logs:DisassociateKmsKey"),
+        "ResourcePolicyDocument": ("logs:PutResourcePolicy", "logs:DeleteResourcePolicy"),
+    },
+    "AWS::SNS::Subscription": {"SubscriptionRoleArn": ("iam:GetRole", "iam:PassRole")},
+    "AWS::SNS::Topic": {
+        "DataProtectionPolicy": ("sns:PutDataProtectionPolicy",),
+        "DeliveryStatusLogging": ("iam:GetRole", "iam:PassRole"),
     },
     "AWS::S3::Bucket": {
         "AbacStatus": ("s3:PutBucketAbac",),

@@ -26,8 +26,9 @@ KINDS = {
 }
 # Those that are there without a template, or belong to no resource type.
 GIVEN = {
-    *("bucket", "image", "instance-profile", "key-pair", "network-interface", "object"),
-    *("parameter", "role", "security-group", "stack", "subnet", "volume", "vpc"),
+    *("alarm", "bucket", "dashboard", "image", "instance-profile", "key-pair", "log-group"),
+    *("network-interface", "object", "parameter", "role", "security-group", "stack", "subnet"),
+    *("topic", "volume", "vpc"),
 }
 # Permissions that are about every kind of resource: they go with the kinds that are made.
 TAGGING = {
@@ -94,7 +95,7 @@ SCOPES = (
         "Look",
         (
             *("autoscaling:Describe*", "ec2:Describe*", "elasticloadbalancing:Describe*"),
-            "cloudformation:ValidateTemplate",
+            *("cloudformation:ValidateTemplate", "cloudwatch:DescribeAlarms", "logs:Describe*"),
         ),
         {},
     ),
@@ -237,5 +238,17 @@ SCOPES = (
         ("s3:*Object", "s3:*ObjectVersion"),
         {"object": ("arn:<PARTITION>:s3:::<DEPLOYMENT>-releases-*/*",)},
     ),
+    Scope(
+        "Logs", ("logs:*",), {"log-group": (f"{_HERE.format('logs')}:log-group:/<DEPLOYMENT>/*",)}
+    ),
+    Scope(
+        "Alarms",
+        ("cloudwatch:*",),
+        {
+            "alarm": (f"{_HERE.format('cloudwatch')}:alarm:<DEPLOYMENT>-*",),
+            "dashboard": ("arn:<PARTITION>:cloudwatch::<ACCOUNT>:dashboard/<DEPLOYMENT>*",),
+        },
+    ),
+    Scope("Topics", ("sns:*",), {"topic": (f"{_HERE.format('sns')}:<DEPLOYMENT>-*",)}),
     Scope("Bucket", ("s3:*",), {"bucket": ("arn:<PARTITION>:s3:::<DEPLOYMENT>-releases-*",)}),
 )
