@@ -212,6 +212,8 @@ SCOPES = (
         ("iam:PassRole",),
         {"role": ("arn:<PARTITION>:iam::<ACCOUNT>:role/<DEPLOYMENT>-*",)},
         {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        # A single host has a role of its own with monitoring only.
+        documents=("fleet", "monitoring"),
     ),
     Scope(
         "ServiceRoles",

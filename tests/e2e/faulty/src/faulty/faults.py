@@ -15,7 +15,7 @@ CRASH_AFTER_SECONDS = 5
 FAILS_EVERY = 200
 LEAK_BYTES = 1024 * 1024
 # A call over an open connection to a host next door takes 2 ms.
-SLOW_SECONDS = 0.02
+SLOW_SECONDS = 0.5
 HANGS_FOR = "Olá, Pendura!"
 
 Fault = Callable[[str], str]
