@@ -14,7 +14,7 @@ from typing_extensions import override
 CRASH_AFTER_SECONDS = 5
 FAILS_EVERY = 200
 LEAK_BYTES = 1024 * 1024
-# A call over an open connection to a host next door takes 2 ms, and ten times that on a busy machine.
+# A call to a host next door takes 2 ms, and ten times that on a busy machine.
 SLOW_SECONDS = 0.2
 HANGS_FOR = "Olá, Pendura!"
 
