@@ -169,7 +169,7 @@ class _Call:
         if code == "OK":
             self._log.soon("call", **fields)
             return
-        # Not for every call: asking gRPC for it costs each a hundredth of a server's work.
+        # Not for every call: gRPC lets go of Python's one lock to look it up.
         fields["peer"] = self._context.peer()
         if error is not None:
             self._log.failure("call", error, **fields)
