@@ -13,8 +13,7 @@ from saudacao import openmetrics, process, sockets
 from saudacao.metrics import BOUNDS
 from saudacao.openmetrics import Family
 from saudacao.serving import Parts
-
-SECONDS_A_DAY = 86_400
+from saudacao.validity import days_left
 
 
 class Figures:
@@ -73,7 +72,7 @@ class Figures:
             "Days until a certificate in use expires; less than 0 afterwards.",
         )
         for name, end in (parts.certificates.ends if parts.certificates else {}).items():
-            left.add(round((end - time.time()) / SECONDS_A_DAY, 3), certificate=name)
+            left.add(days_left(end), certificate=name)
         yield left
         release = Family("saudacao_server_release", "info", "The release that this server is.")
         yield release.add(1, release=parts.settings.release)

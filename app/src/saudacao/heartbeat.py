@@ -6,8 +6,7 @@ from threading import Event, Thread
 
 from saudacao import process, sockets
 from saudacao.serving import Parts
-
-SECONDS_A_DAY = 86_400
+from saudacao.validity import days_left
 
 
 class Heartbeat:
@@ -52,6 +51,5 @@ class Heartbeat:
         with contextlib.suppress(OSError):
             found["memory_bytes"] = process.memory().resident
         if parts.certificates and (ends := parts.certificates.ends.values()):
-            left = min(ends) - time.time()
-            found["certificate_days_left"] = round(left / SECONDS_A_DAY, 3)
+            found["certificate_days_left"] = days_left(min(ends))
         return found

@@ -2,12 +2,20 @@
 
 import base64
 import re
+import time
 from datetime import UTC, datetime
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 _VERSION, _UTC_TIME = 0xA0, 0x17
 
+SECONDS_A_DAY = 86_400
+
 Element = tuple[int, bytes]
+
+
+def days_left(end: float) -> float:
+    """Return the days until `end`, in seconds since 1970; less than 0 afterwards."""
+    return round((end - time.time()) / SECONDS_A_DAY, 3)
 
 
 def ends(pem: bytes) -> list[float]:
