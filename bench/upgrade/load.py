@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tests.conftest import AS_TYPED, ROOT
 
@@ -25,7 +25,7 @@ NODE_FOLDER = ROOT / ".cache/bench-grpc-js"
 START_SECONDS = 60
 # Clients have machines of their own. Here they share the host's cores, and without precedence a
 # latency would tell how long the client waited for one.
-PRECEDENCE = ("nice", "-n", "-10")
+PRECEDENCE = -10
 
 
 class Call(NamedTuple):
@@ -72,8 +72,7 @@ def calling(client: dict[str, str], port: int, rate: float, folder: Path) -> Ite
             path = folder / f"{language}-{time.monotonic_ns()}.jsonl"
             plan = json.dumps({**client, **_plan(language, rate), "endpoint": endpoint})
             with path.open("wb") as file:
-                words = [*PRECEDENCE, *AS_TYPED, *command, plan]
-                callers.append(subprocess.Popen(words, stdout=file, cwd=ROOT))
+                callers.append(_started([*AS_TYPED, *command, plan], file))
             files.append(path)
         _wait_for_calls(files)
         yield calls
@@ -84,6 +83,20 @@ def calling(client: dict[str, str], port: int, rate: float, folder: Path) -> Ite
             _end(caller)
     lines = [line for path in files for line in path.read_text().splitlines()]
     calls.made.extend(Call(*json.loads(line)) for line in lines)
+
+
+def _started(command: list[str], output: BinaryIO) -> "subprocess.Popen[bytes]":
+    """Start a caller with precedence.
+
+    Where the kernel groups the processes of a session (sched(7), autogroup), a process's nice
+    value counts within its group only, so its group gets one too.
+    """
+    words = ["nice", "-n", str(PRECEDENCE), *command]
+    process = subprocess.Popen(words, stdout=output, cwd=ROOT, start_new_session=True)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists():
+        group.write_text(str(PRECEDENCE))
+    return process
 
 
 def _commands() -> dict[str, list[str]]:

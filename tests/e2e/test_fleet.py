@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import signal
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,13 @@ from plugins.module_utils.release_bucket import ReleaseBucket
 from tests.conftest import Cloud
 from tests.e2e.conftest import EnvironmentFactory
 from tests.e2e.environment import Environment
+from tests.e2e.fleet import Hosts, until
 
 # Connections move to the new release, and away from a host that leaves, within this many seconds.
-AGE = {"SERVER_MAX_CONNECTION_AGE": "2"}
+# gRPC takes up to a tenth more for one of them.
+AGE_SECONDS = 2
+AGE = {"SERVER_MAX_CONNECTION_AGE": str(AGE_SECONDS)}
+LONGEST_AGE_SECONDS = 1.1 * AGE_SECONDS
 REFLECTION = json.dumps({"release_settings": AGE | {"SERVER_REFLECTION": "true"}})
 STATUS = re.compile(r"^(i-[0-9a-f]+) \|.*?\(stdout\) (\{.*\})$", re.MULTILINE)
 WITNESSED = re.compile(r"the client on i-[0-9a-f]+ made [1-9]\d* calls meanwhile, all right")
@@ -166,6 +172,33 @@ def test_a_changed_setting_reaches_every_host_without_losing_a_call(
     assert before not in after
     assert set(report["releases"]) == {before, *after}
     assert len(WITNESSED.findall(run.output)) == 2
+    assert (report["failed"], report["wrong"]) == (0, 0)
+
+
+def test_a_new_host_gets_its_share_within_one_connection_age(environment: Environment) -> None:
+    """Of eight clients' calls, each over a connection that lasts; none gets much more than that."""
+    hosts = Hosts(environment)
+    before = hosts.staying()
+    clients = environment.start(
+        *("saudacao-client", "--json", "--concurrency=8", "--rate=80", "--duration=600")
+    )
+    try:
+        environment.playbook("playbooks/provision.yml", "-e", "stack_desired_size=3")
+        until(hosts.are_whole, "a third host takes calls", 180)
+        time.sleep(LONGEST_AGE_SECONDS)
+        begun = hosts.calls()
+        time.sleep(2 * LONGEST_AGE_SECONDS)
+        calls = {host: count - begun[host] for host, count in hosts.calls().items()}
+    finally:
+        clients.send_signal(signal.SIGINT)
+        output, _ = clients.communicate(timeout=30)
+    environment.playbook("playbooks/provision.yml", "-e", "stack_desired_size=2")
+    until(hosts.are_at_rest, "a host has left", 180)
+    share = sum(calls.values()) / 3
+    [new] = calls.keys() - before
+    assert calls[new] >= share / 1.5, calls
+    assert max(calls.values()) <= 1.5 * share, calls
+    report = json.loads(output.splitlines()[0])
     assert (report["failed"], report["wrong"]) == (0, 0)
 
 
