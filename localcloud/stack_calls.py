@@ -152,7 +152,10 @@ def filled(resource: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def _tags(properties: Properties) -> Tags:
     """Return the tags that properties give the resource; CloudFormation's own need no right."""
-    given = list(properties.get("Tags") or ())
+    tags = properties.get("Tags") or ()
+    if isinstance(tags, Mapping):  # as AWS::SSM::Parameter has them
+        tags = [{"Key": key, "Value": value} for key, value in tags.items()]
+    given = list(tags)
     for specification in properties.get("TagSpecifications") or ():
         given += specification.get("Tags") or ()
     own = (tag for tag in given if not str(tag["Key"]).startswith("aws:"))

@@ -291,11 +291,12 @@ TYPES: dict[str, Type] = {
         name="TopicName",
     ),
     "SSM::Parameter": Type(
-        "parameter/{Name}",
-        ("ssm:PutParameter parameter/{Name}",),
-        ("ssm:DeleteParameter parameter/{Name}",),
-        ("ssm:PutParameter parameter/{Name}",),
+        "parameter/{self}",
+        ("ssm:PutParameter parameter/{self}",),
+        ("ssm:DeleteParameter parameter/{self}",),
+        ("ssm:PutParameter parameter/{self}",),
         tags=("ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"),
+        name="Name",
     ),
 }
 # What the call that makes a resource sets: it makes a call of its own only when it changes.

@@ -57,6 +57,17 @@ def test_what_is_made_is_made_with_its_tags_and_then_has_them() -> None:
     assert (ruled.request_tags, ruled.resource_tags) == ({}, {"Deployment": "mine"})
 
 
+def test_a_parameter_is_named_and_tagged_in_its_own_way() -> None:
+    """By a name that begins with a slash, and with a map of tags."""
+    properties = {"Name": "/mine/group", "Tags": {"Deployment": "mine"}}
+    put, tagged = StackCalls(PLACE, "AWS::SSM::Parameter").create("Group", properties, "mine")
+    assert asked([put, tagged]) == [
+        ("ssm:PutParameter", "parameter/mine/group"),
+        ("ssm:AddTagsToResource", "parameter/mine/group"),
+    ]
+    assert (put.request_tags, tagged.request_tags) == ({"Deployment": "mine"},) * 2
+
+
 def test_a_name_that_is_not_known_yet_begins_with_the_stacks() -> None:
     role = StackCalls(PLACE, "AWS::IAM::Role").create("ServerRole", {}, "mine")
     bucket = StackCalls(PLACE, "AWS::S3::Bucket").create("Releases", {}, "mine")
