@@ -15,12 +15,14 @@ from botocore.exceptions import ClientError
 sys.path.append(str(Path(__file__).parents[2]))
 
 from plugins.module_utils.aws_cloud import AwsError, explain
+from plugins.module_utils.fleet import STAYING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_ec2 import EC2Client
@@ -31,7 +33,8 @@ name: cloudformation_stack
 short_description: Instances and outputs of one CloudFormation stack
 description:
   - Reads one stack by name and yields its running instances (C(AWS::EC2::Instance) resources and
-    members of its Auto Scaling groups) as hosts named by their instance id.
+    members of its Auto Scaling groups) as hosts named by their instance id. One that its group
+    takes away is none any more.
   - The tag C(Role) gives the group, C(grpc-server) becomes C(grpc_servers). Instances that exist
     and do not run are in the group C(stopped) only, with a warning that says how to start them.
   - All hosts get the variables C(deployment), C(stack) (the outputs), C(monitoring_stack) (those
@@ -102,9 +105,12 @@ class InventoryModule(AWSInventoryBase):
         if stack is None:
             return {}, []
         outputs = _outputs(stack)
-        filters = _members(cloudformation, stack.get("StackId", name))
+        instances, groups = _members(cloudformation, stack.get("StackId", name))
         ec2: EC2Client = self.client("ec2")
-        return outputs, [instance for wanted in filters for instance in _instances(ec2, wanted)]
+        found = _instances(ec2, "instance-id", instances)
+        members = _instances(ec2, "tag:aws:autoscaling:groupName", groups)
+        leaving = _leaving(self.client("autoscaling"), groups) if members else set()
+        return outputs, found + [one for one in members if one["InstanceId"] not in leaving]
 
     def _add_variables(self, name: str, outputs: dict[str, str], aws: dict[str, str]) -> None:
         for group in GROUPS:
@@ -157,31 +163,42 @@ def _outputs(stack: StackTypeDef | None) -> dict[str, str]:
     return {item.get("OutputKey", ""): item.get("OutputValue", "") for item in outputs}
 
 
-def _members(cloudformation: CloudFormationClient, stack_id: str) -> list[FilterTypeDef]:
-    instances: list[str] = []
-    groups: list[str] = []
+def _members(cloudformation: CloudFormationClient, stack_id: str) -> tuple[list[str], list[str]]:
+    """Return the ids of the stack's own instances, and the names of its groups of instances."""
+    found: dict[str, list[str]] = {
+        "AWS::EC2::Instance": [],
+        "AWS::AutoScaling::AutoScalingGroup": [],
+    }
     for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id):
         for resource in page["StackResourceSummaries"]:
-            if identifier := resource.get("PhysicalResourceId", ""):
-                if resource["ResourceType"] == "AWS::EC2::Instance":
-                    instances.append(identifier)
-                elif resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup":
-                    groups.append(identifier)
-    filters: list[FilterTypeDef] = []
-    if instances:
-        filters.append({"Name": "instance-id", "Values": instances})
-    if groups:
-        filters.append({"Name": "tag:aws:autoscaling:groupName", "Values": groups})
-    return filters
+            identifier = resource.get("PhysicalResourceId", "")
+            if identifier and resource["ResourceType"] in found:
+                found[resource["ResourceType"]].append(identifier)
+    instances, groups = found.values()
+    return instances, groups
 
 
-def _instances(ec2: EC2Client, wanted: FilterTypeDef) -> list[InstanceTypeDef]:
+def _instances(ec2: EC2Client, key: str, values: list[str]) -> list[InstanceTypeDef]:
+    wanted: list[FilterTypeDef] = [{"Name": key, "Values": values}]
     return [
         instance
-        for page in ec2.get_paginator("describe_instances").paginate(Filters=[wanted])
+        for page in (
+            ec2.get_paginator("describe_instances").paginate(Filters=wanted) if values else ()
+        )
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     ]
+
+
+def _leaving(autoscaling: AutoScalingClient, groups: list[str]) -> set[str]:
+    """Return the ids of the members that their group takes away."""
+    shown = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=groups)
+    return {
+        member["InstanceId"]
+        for group in shown["AutoScalingGroups"]
+        for member in group.get("Instances", [])
+        if member["LifecycleState"] not in STAYING
+    }
 
 
 def _group(instance: InstanceTypeDef) -> str:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from plugins.module_utils.aws_cloud import Cloud
 
-_STAYING = {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
+# What Auto Scaling says of a host that it does not take away.
+STAYING = {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
+# Seconds in which a group begins to take hosts away that are too many.
+_BEGINS_WITHIN = 60.0
 # A host that failed tries again when another release is named, and needs a moment to see that.
 _BELIEVED_AFTER = 30.0
 _CONSOLE_LINES = 20
@@ -76,7 +79,7 @@ class Fleet:
                 *health.get(instance["InstanceId"], ("", "")),
             )
             for instance in group.get("Instances", [])
-            if instance["LifecycleState"] in _STAYING
+            if instance["LifecycleState"] in STAYING
         ]
         return group["DesiredCapacity"], sorted(members, key=lambda member: member.instance)
 
@@ -100,10 +103,15 @@ class Fleet:
         ]
 
     def launched(self, timeout: float) -> list[Member]:
-        """Wait until as many hosts as are wanted are there; return them."""
+        """Wait until as many hosts as are wanted are there; return them.
+
+        Those that are too many have begun to leave then, unless the group takes long for that.
+        """
+        started = time.monotonic()
         for _ in pauses(timeout):
             wanted, members = self.members()
-            if len(members) >= wanted:
+            is_late = time.monotonic() - started > _BEGINS_WITHIN
+            if len(members) == wanted or (len(members) > wanted and is_late):
                 return members
         raise StackError(
             f"The group {self._group} has {len(members)} of {wanted} hosts after {timeout:.0f} s. "

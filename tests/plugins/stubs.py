@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/demo/1"
+GROUP = "demo-servers"
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,6 +51,32 @@ def stack(status: str, **more: Any) -> dict[str, Any]:
             }
         ]
     }
+
+
+def group(wanted: int, **states: str) -> tuple[str, Any]:
+    """Return DescribeAutoScalingGroups and its answer: the hosts by their states."""
+    members = [
+        {
+            "InstanceId": name,
+            "LifecycleState": state,
+            "HealthStatus": "Healthy",
+            "AvailabilityZone": "a",
+            "ProtectedFromScaleIn": False,
+        }
+        for name, state in states.items()
+    ]
+    found = {
+        "AutoScalingGroupName": GROUP,
+        "DesiredCapacity": wanted,
+        "Instances": members,
+        "MinSize": 1,
+        "MaxSize": 4,
+        "DefaultCooldown": 1,
+        "AvailabilityZones": ["a"],
+        "HealthCheckType": "ELB",
+        "CreatedTime": "2026-01-01T00:00:00Z",
+    }
+    return "describe_auto_scaling_groups", {"AutoScalingGroups": [found]}
 
 
 def event(

@@ -12,7 +12,7 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, inventory_loader
 
-from tests.plugins.stubs import WHEN, answers, new_cloud, stack
+from tests.plugins.stubs import WHEN, answers, group, new_cloud, stack
 
 ROOT = Path(__file__).parents[2]
 MISSING = ("describe_stacks", "ValidationError: Stack with id demo does not exist")
@@ -71,6 +71,7 @@ def parse(
     instances: list[Any],
     config: str = CONFIG,
     watching: tuple[str, Any] = UNWATCHED,
+    groups: tuple[tuple[str, Any], ...] = (),
 ) -> tuple[InventoryData, list[str]]:
     path = folder / "cloudformation_stack.yml"
     path.write_text(config)
@@ -83,6 +84,7 @@ def parse(
     with ExitStack() as stubs:
         stubs.enter_context(answers(cloud.cloudformation, *cloudformation, watching))
         stubs.enter_context(answers(cloud.ec2, *(ec2 if instances else [])))
+        stubs.enter_context(answers(cloud.autoscaling, *groups))
         plugin.parse(inventory, DataLoader(), str(path), cache=False)
     return inventory, warnings
 
@@ -144,14 +146,17 @@ def test_an_instance_that_cannot_be_reached_is_visible_and_explained(
     assert "aws ec2 start-instances --region us-east-1 --instance-ids i-1" in warnings[0]
 
 
-def test_members_of_an_auto_scaling_group_are_hosts(tmp_path: Path) -> None:
+def test_members_of_an_auto_scaling_group_are_hosts_until_it_takes_them_away(
+    tmp_path: Path,
+) -> None:
+    states = {"i-1": "InService", "i-2": "Pending:Wait", "i-3": "Terminating:Wait"}
     calls = [
         ("describe_stacks", stack("CREATE_COMPLETE")),
         members("AWS::AutoScaling::AutoScalingGroup", "group-1"),
     ]
-    host = instance("i-1", "running", "203.0.113.1", "grpc-server")
-    inventory, _ = parse(tmp_path, calls, [host])
-    assert names(inventory, "grpc_servers") == ["i-1"]
+    hosts = [instance(name, "running", "203.0.113.1", "grpc-server") for name in states]
+    inventory, _ = parse(tmp_path, calls, hosts, groups=(group(2, **states),))
+    assert names(inventory, "grpc_servers") == ["i-1", "i-2"]
 
 
 def test_secrets_of_the_environment_are_not_copied_into_variables(

@@ -10,34 +10,9 @@ import pytest
 from plugins.module_utils import fleet
 from plugins.module_utils.aws_cloud import StackError
 from plugins.module_utils.fleet import Fleet
-from tests.plugins.stubs import answers, new_cloud
+from tests.plugins.stubs import GROUP, answers, group, new_cloud
 
-GROUP, TARGETS = "demo-servers", "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/demo/1"
-
-
-def group(wanted: int, **states: str) -> tuple[str, Any]:
-    members = [
-        {
-            "InstanceId": name,
-            "LifecycleState": state,
-            "HealthStatus": "Healthy",
-            "AvailabilityZone": "a",
-            "ProtectedFromScaleIn": False,
-        }
-        for name, state in states.items()
-    ]
-    found = {
-        "AutoScalingGroupName": GROUP,
-        "DesiredCapacity": wanted,
-        "Instances": members,
-        "MinSize": 1,
-        "MaxSize": 4,
-        "DefaultCooldown": 1,
-        "AvailabilityZones": ["a"],
-        "HealthCheckType": "ELB",
-        "CreatedTime": "2026-01-01T00:00:00Z",
-    }
-    return "describe_auto_scaling_groups", {"AutoScalingGroups": [found]}
+TARGETS = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/demo/1"
 
 
 def health(**states: str) -> tuple[str, Any]:
@@ -75,6 +50,14 @@ def test_hosts_are_ready_when_the_balancer_says_so_of_each() -> None:
 def test_a_host_that_leaves_is_not_waited_for() -> None:
     groups = [group(1, a="InService", b="Terminating")]
     assert wait(groups, [health(a="healthy", b="draining")], [], []) == ["a"]
+
+
+def test_hosts_that_are_too_many_have_begun_to_leave_when_the_wait_is_over() -> None:
+    groups = [group(1, a="InService", b="InService"), group(1, a="InService", b="Terminating")]
+    cloud = new_cloud()
+    with answers(cloud.autoscaling, *groups), answers(cloud.elbv2, *[health(a="healthy")] * 2):
+        launched = Fleet(cloud, GROUP, TARGETS, print).launched(5)
+    assert [member.instance for member in launched] == ["a"]
 
 
 def test_a_host_that_configures_itself_says_how_far_it_is() -> None:
