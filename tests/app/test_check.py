@@ -149,7 +149,7 @@ def test_a_server_with_mutual_tls_refuses_without_certificate(
 
 
 def test_a_server_that_takes_everybody_does_not_refuse(authority: Authority) -> None:
-    from saudacao.overload import Workers
+    from saudacao.workers import Workers
 
     pair = [(authority.folder / f"server.{suffix}").read_bytes() for suffix in ("key", "crt")]
     lax = grpc.server(Workers(1, 0))

@@ -5,8 +5,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -16,7 +16,7 @@ from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 from saudacao.logs import Log, request_id
-from saudacao.metrics import Metrics
+from saudacao.metrics import MOST_METHODS, Metrics
 
 RELEASE = "x-release"
 
@@ -34,6 +34,18 @@ class _Outcome(Protocol):
     def code(self) -> grpc.StatusCode | None: ...
 
 
+class _Arrival(NamedTuple):
+    """A call as it arrived: when, by which method, and how that is labelled."""
+
+    time: float
+    method: str
+    label: str
+
+
+# gRPC runs the interceptors and the handler of a call in one context, on different threads.
+_arrival: ContextVar[_Arrival] = ContextVar("arrival")
+
+
 class Calls(Interceptor):
     """Wraps every handler except the health service's, which is asked all the time.
 
@@ -44,6 +56,7 @@ class Calls(Interceptor):
         self.log = log
         self.metrics = metrics
         self._knows = knows
+        self._wrapped: dict[int, tuple[Handler, Handler]] = {}
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -54,63 +67,81 @@ class Calls(Interceptor):
         if is_health(method):
             return handler
         label = self.metrics.start(method if self._knows(handler) else None)
-        behavior = _Behavior(self, method[:_LOGGED_METHOD], label, handler)
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(behavior.stream)
-        return grpc.stream_unary_rpc_method_handler(behavior)
+        _arrival.set(_Arrival(time.monotonic(), method[:_LOGGED_METHOD], label))
+        known, wrapped = self._wrapped.get(id(handler), (None, None))
+        return wrapped if known is handler and wrapped else self._wrap(handler)
+
+    def _wrap(self, handler: Handler) -> Handler:
+        """Wrap a handler once: gRPC has the same one for all calls of a method."""
+        behavior = _Behavior(self, handler)
+        wrapped = (
+            grpc.stream_stream_rpc_method_handler(behavior.stream)
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler(behavior)
+        )
+        if len(self._wrapped) < MOST_METHODS:
+            self._wrapped[id(handler)] = handler, wrapped
+        return wrapped
 
 
 class _Behavior:
-    """One call's method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
+    """A method as gRPC sees it: bytes in, bytes out, always with an iterator of requests.
 
     Reading and parsing inside gives requests that cannot be read a log line and a status too.
     """
 
-    def __init__(self, calls: Calls, method: str, label: str, handler: Handler) -> None:
-        self.calls = calls
-        self.method = method
-        self.label = label
-        self.arrived = time.monotonic()
-        self.request_bytes = 0
-        self._handler = handler
+    def __init__(self, calls: Calls, handler: Handler) -> None:
+        self._calls = calls
         self._function: Any = (
             handler.unary_unary
             or handler.unary_stream
             or handler.stream_unary
             or handler.stream_stream
         )
+        self._streams = handler.request_streaming
+        self._parse_bytes = handler.request_deserializer or bytes
+        self._serialize_reply = handler.response_serializer or _as_it_is
         self.experimental_thread_pool = getattr(self._function, "experimental_thread_pool", None)
 
     def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with _Call(self, context):
-            return self._serialize(self._function(self._request(requests, context), context))
+        call = _Call(self._calls, context)
+        try:
+            reply = self._serialize(self._function(self._request(requests, call), context))
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.end()
+        return reply
 
     def stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Handle a call with many replies."""
-        with _Call(self, context):
-            for reply in self._function(self._request(requests, context), context):
-                yield self._serialize(reply)
-
-    def _request(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-        if self._handler.request_streaming:
-            return map(self._parse, requests)
-        for request in requests:
-            return self._parse(request)
-        return context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
-
-    def _parse(self, request: bytes) -> Any:
-        self.request_bytes += len(request)
-        parse = self._handler.request_deserializer
+        call = _Call(self._calls, context)
         try:
-            return parse(request) if parse else request
+            for reply in self._function(self._request(requests, call), context):
+                yield self._serialize(reply)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.end()
+
+    def _request(self, requests: Iterator[bytes], call: "_Call") -> Any:
+        if self._streams:
+            return (self._parse(request, call) for request in requests)
+        for request in requests:
+            return self._parse(request, call)
+        return call.context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
+
+    def _parse(self, request: bytes, call: "_Call") -> Any:
+        call.request_bytes += len(request)
+        try:
+            return self._parse_bytes(request)
         except DecodeError:
             raise InvalidRequestError(
                 "the request is not a message of this method: its bytes cannot be parsed"
             ) from None
 
     def _serialize(self, reply: Any) -> bytes:
-        serialize = self._handler.response_serializer
-        serialized = serialize(reply) if serialize else reply
+        serialized = self._serialize_reply(reply)
         if not isinstance(serialized, bytes):
             raise TypeError(f"the handler replied with {type(reply).__name__}, not with a message")
         return serialized
@@ -119,64 +150,72 @@ class _Behavior:
 class _Call:
     """One call: turns errors into statuses, adds the reply's metadata, logs and counts it."""
 
-    def __init__(self, behavior: _Behavior, context: grpc.ServicerContext) -> None:
-        self._behavior = behavior
-        self._log = behavior.calls.log
-        self._context = context
+    __slots__ = ("_arrival", "_calls", "_id", "_started", "context", "request_bytes")
+
+    def __init__(self, calls: Calls, context: grpc.ServicerContext) -> None:
         self._started = time.monotonic()
+        self._arrival = _arrival.get()
+        self._calls = calls
         self._id = _choose_id(context)
-
-    def __enter__(self) -> Self:
+        self.context = context
+        self.request_bytes = 0
         request_id.set(self._id)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        if isinstance(error, GeneratorExit) or not self._context.is_active():
+    def end(self) -> None:
+        """Note that the handler has done its part."""
+        if self.context.is_active():
+            self._add_metadata()
+            self._write((cast(_Outcome, self.context).code() or grpc.StatusCode.OK).name)
+        else:
+            self._write("CANCELLED")
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the handler has raised an error; raise another for one that says no status."""
+        if isinstance(error, GeneratorExit) or not self.context.is_active():
             self._write("CANCELLED")
             return
-        own = tuple(self._context.trailing_metadata() or ())
-        ours = ((REQUEST_ID, self._id), (RELEASE, self._log.release))
-        self._context.set_trailing_metadata(own + ours)
-        chosen = cast(_Outcome, self._context).code()
-        if error is None or _is_abort(error, chosen):
-            self._write((chosen or grpc.StatusCode.OK).name)
+        self._add_metadata()
+        chosen = cast(_Outcome, self.context).code()
+        if chosen is not None and _is_abort(error):
+            self._write(chosen.name)
         elif isinstance(error, InvalidRequestError):
             self._write("INVALID_ARGUMENT", reason=str(error))
-            self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            self.context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         else:
             self._write("INTERNAL", error)
-            self._context.abort(
+            self.context.abort(
                 grpc.StatusCode.INTERNAL,
                 f"the server failed on this call: its log has the reason under {self._id}",
             )
 
-    def _write(self, code: str, error: BaseException | None = None, **fields: object) -> None:
+    def _add_metadata(self) -> None:
+        own = tuple(self.context.trailing_metadata() or ())
+        ours = ((REQUEST_ID, self._id), (RELEASE, self._calls.log.release))
+        self.context.set_trailing_metadata(own + ours)
+
+    def _write(self, code: str, error: BaseException | None = None, **more: object) -> None:
         now = time.monotonic()
-        behavior = self._behavior
-        behavior.calls.metrics.end(behavior.label, code, now - behavior.arrived)
+        log, arrival = self._calls.log, self._arrival
+        self._calls.metrics.end(arrival.label, code, now - arrival.time)
         fields = {
             "request_id": self._id,
-            "method": behavior.method,
+            "method": arrival.method,
             "code": code,
             "duration_ms": round((now - self._started) * 1000, 3),
-            "request_bytes": behavior.request_bytes,
-        } | fields
+            "request_bytes": self.request_bytes,
+            **more,
+        }
         if code == "OK":
-            self._log.soon("call", **fields)
+            log.soon("call", fields)
             return
         # Not for every call: gRPC lets go of Python's one lock to look it up.
-        fields["peer"] = self._context.peer()
+        fields["peer"] = self.context.peer()
         if error is not None:
-            self._log.failure("call", error, **fields)
+            log.failure("call", error, **fields)
         elif code == "RESOURCE_EXHAUSTED":
-            self._log.warning("call", **fields)
+            log.warning("call", **fields)
         else:
-            self._log.info("call", **fields)
+            log.info("call", **fields)
 
 
 def _choose_id(context: grpc.ServicerContext) -> str:
@@ -187,6 +226,10 @@ def _choose_id(context: grpc.ServicerContext) -> str:
     return f"{_OWN_IDS}{next(_numbers):08x}"
 
 
-def _is_abort(error: BaseException, chosen: grpc.StatusCode | None) -> bool:
+def _as_it_is(reply: Any) -> Any:
+    return reply
+
+
+def _is_abort(error: BaseException) -> bool:
     """Tell a handler's context.abort(): it raises a bare Exception once the status is set."""
-    return type(error) is Exception and not error.args and chosen is not None
+    return type(error) is Exception and not error.args

@@ -22,6 +22,8 @@ TOGETHER = 0.02
 # With a reader that takes nothing, the oldest lines are given up beyond so many.
 MOST_WAITING = 10_000
 
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
 # The id of the call that the current code works for, None outside of one.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -39,7 +41,7 @@ class Log:
         self._writer = Thread(target=self._write_waiting, name="log", daemon=True)
         self._writer.start()
 
-    def soon(self, event: str, **fields: object) -> None:
+    def soon(self, event: str, fields: dict[str, object]) -> None:
         """Write an event of normal operation together with others, within TOGETHER seconds."""
         self._waiting.append(self._line("info", event, fields))
         if not self._some_wait.is_set():
@@ -79,7 +81,7 @@ class Log:
         self._writer.join()
 
     def _line(self, level: str, event: str, fields: dict[str, object]) -> bytes:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = datetime.now(UTC)
         return _encode(
             {"time": now, "level": level, "event": event, "release": self.release} | fields
         )
@@ -112,10 +114,11 @@ class LogHandler(logging.Handler):
 
 def _encode(line: dict[str, object]) -> bytes:
     try:
-        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(line, default=str, option=_OPTIONS)
     except orjson.JSONEncodeError:  # such as text that is no valid Unicode
-        safe = {key: ascii(value) for key, value in line.items()}
-        return orjson.dumps(safe, option=orjson.OPT_APPEND_NEWLINE)
+        time, *others = line.items()
+        safe = {key: ascii(value) for key, value in others}
+        return orjson.dumps(dict([time]) | safe, option=_OPTIONS)
 
 
 def _write(descriptor: int, lines: bytes) -> None:

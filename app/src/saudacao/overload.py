@@ -1,8 +1,6 @@
 """Admission: a bounded number of calls, and answers for health when there is no room left."""
 
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -10,55 +8,12 @@ import grpc
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 from saudacao.metrics import BUSY, UNKNOWN_METHOD, Metrics
+from saudacao.workers import Workers
 
 # Threads that answer health checks and refusals, and the calls that may wait for them before
 # gRPC itself refuses, health checks too. Their work is short, so that few do for many.
 CONTROL_THREADS = 8
 CONTROL_QUEUE = 4096
-
-
-class Workers(ThreadPoolExecutor):
-    """A thread pool that knows how many calls it holds: those handled and those waiting."""
-
-    def __init__(self, threads: int, queue: int) -> None:
-        super().__init__(threads, thread_name_prefix="worker")
-        self.capacity = threads + queue
-        self.size = threads
-        self._held = 0
-        self._moved = 0.0
-        self._counting = Lock()
-
-    @property
-    def held(self) -> int:
-        """The number of calls in the pool."""
-        return self._held
-
-    @property
-    def full(self) -> bool:
-        """Whether one more call would be more than the threads and the queue take."""
-        return self._held >= self.capacity
-
-    @property
-    def stalled(self) -> float:
-        """For how many seconds every thread has been busy and none has become free; or 0."""
-        with self._counting:
-            return time.monotonic() - self._moved if self._held >= self.size else 0.0
-
-    def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
-        """Count the call until it is done."""
-        with self._counting:
-            self._held += 1
-            if self._held == self.size:
-                self._moved = time.monotonic()
-        future = super().submit(*arguments, **keywords)
-        future.add_done_callback(self._release)
-        return future
-
-    def _release(self, _: Future[Any]) -> None:
-        with self._counting:
-            self._held -= 1
-            if self._held >= self.size:
-                self._moved = time.monotonic()
 
 
 class Admission(Interceptor):

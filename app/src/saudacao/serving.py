@@ -1,6 +1,7 @@
 """Builds the gRPC server out of its parts."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import grpc
 
@@ -10,10 +11,11 @@ from saudacao.errors import NO_PORT, StartError
 from saudacao.health import Health
 from saudacao.logs import Log
 from saudacao.metrics import Metrics
-from saudacao.overload import CONTROL_QUEUE, CONTROL_THREADS, Admission, Workers
+from saudacao.overload import CONTROL_QUEUE, CONTROL_THREADS, Admission
 from saudacao.services import Register
 from saudacao.settings import Settings
 from saudacao.tls import Certificates
+from saudacao.workers import Workers
 
 
 class Parts:
@@ -43,7 +45,8 @@ def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:
     settings = parts.settings
     admission = Admission(parts.workers, parts.control, parts.metrics)
     server = grpc.server(
-        parts.workers,
+        # gRPC only submits to it, whatever it says that it needs.
+        cast(ThreadPoolExecutor, parts.workers),
         interceptors=[Calls(parts.log, parts.metrics, admission.knows), admission],
         options=_options(settings),
         maximum_concurrent_rpcs=parts.workers.capacity + CONTROL_QUEUE,
