@@ -26,6 +26,7 @@ from tests.app.running import COMMAND, Running, greet, serve, until, write_confi
 from tests.app.test_lifecycle import NOT_SERVING, health, plain
 from tests.app.trial import Trial
 
+DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
 PLAIN = Robustness(attempts=1, health_checks=False, round_robin=False)
 
 
@@ -159,12 +160,14 @@ def test_a_server_that_drains_answers_clients_that_check_its_health(spawn: Spawn
 class Wire:
     """Carries bytes between callers and a server until it is cut, which nobody is told.
 
-    It ends the first `refuses` connections at once.
+    It ends the first `refuses` connections at once, and takes the first `ignores` without a word.
     """
 
-    def __init__(self, port: int, refuses: int = 0) -> None:
+    def __init__(self, port: int, refuses: int = 0, ignores: int = 0) -> None:
         self._target = port
         self._refuses = refuses
+        self._ignored: list[socket.socket] = []
+        self._ignores = ignores
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut = threading.Event()
@@ -175,6 +178,9 @@ class Wire:
             near, _ = self._listener.accept()
             if number < self._refuses:
                 near.close()
+                continue
+            if len(self._ignored) < self._ignores:
+                self._ignored.append(near)
                 continue
             far = socket.create_connection(("127.0.0.1", self._target))
             for ends in itertools.permutations((near, far)):
@@ -194,6 +200,20 @@ def test_a_call_is_made_again_over_another_connection(start: Serve) -> None:
         assert greet(channel) == "Olá, Leonardo!"
     with dial(plain(Wire(server.port, refuses=2).port), PLAIN) as channel:
         assert failure(lambda: greet(channel)) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_server_that_takes_a_connection_and_says_nothing_is_given_up(
+    start: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that hangs behind a balancer, which leads the next connection to another."""
+    monkeypatch.setattr(robustness, "LONGEST_CONNECT", 0.5)
+    server = start()
+    with dial(plain(Wire(server.port, ignores=1).port), Robustness()) as channel:
+        assert greet(channel) == "Olá, Leonardo!"
+    with connect(plain(Wire(server.port, ignores=1).port), own_connection=True) as channel:
+        stub = saudacao_pb2_grpc.SaudacaoServiceStub(channel)
+        asked = saudacao_pb2.Mensagem(nome="Leonardo")
+        assert failure(lambda: stub.Saudar(asked, timeout=3)) is DEADLINE_EXCEEDED
 
 
 def test_a_connection_that_is_dead_without_a_word_is_given_up(

@@ -20,6 +20,9 @@ MOST_ATTEMPTS = 5
 # Seconds until a connection that could not be made is tried anew: with gRPC's own second, all
 # attempts of a call would be over before. A load balancer sends the next one to another host.
 FIRST_RECONNECT = 0.1
+# Seconds until a connection that is taken without an answer, as a server that hangs does, is given
+# up. A balancer ends it only when something is sent, and gRPC's own 20 are longer than a DEADLINE.
+LONGEST_CONNECT = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Robustness:
         return [
             *keepalive(self.keepalive),
             ("grpc.initial_reconnect_backoff_ms", round(FIRST_RECONNECT * 1000)),
+            # In spite of its name it is the time for an attempt.
+            ("grpc.min_reconnect_backoff_ms", round(LONGEST_CONNECT * 1000)),
             ("grpc.service_config", json.dumps(self._config())),
         ]
 
