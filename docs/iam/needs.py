@@ -73,7 +73,7 @@ CALLS = (
     Call("ssm:PutParameter", "release_publish: certificates", _FLEET),
     Call("ssm:AddTagsToResource", "release_publish: the deployment's tag on them", _FLEET),
     Call("ssm:DeleteParameters", "stack_delete: certificates", _FLEET),
-    Call("autoscaling:DescribeAutoScalingGroups", "fleet_hosts, fleet_replace: members", _FLEET),
+    Call("autoscaling:DescribeAutoScalingGroups", "inventory, fleet_hosts, fleet_replace", _FLEET),
     Call("elasticloadbalancing:DescribeTargetHealth", "fleet_hosts: who takes calls", _FLEET),
     Call("autoscaling:StartInstanceRefresh", "replace_hosts.yml", _FLEET),
     Call("autoscaling:DescribeInstanceRefreshes", "replace_hosts.yml: progress", _FLEET),
