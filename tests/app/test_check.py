@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_server
@@ -149,10 +150,8 @@ def test_a_server_with_mutual_tls_refuses_without_certificate(
 
 
 def test_a_server_that_takes_everybody_does_not_refuse(authority: Authority) -> None:
-    from saudacao.workers import Workers
-
     pair = [(authority.folder / f"server.{suffix}").read_bytes() for suffix in ("key", "crt")]
-    lax = grpc.server(Workers(1, 0))
+    lax = grpc.server(ThreadPoolExecutor(1))
     port = lax.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pair[0], pair[1])]))
     lax.start()
     done = check(port, *files(authority), REFUSED)

@@ -204,6 +204,7 @@ def test_a_client_that_disappears_mid_call_frees_its_worker(start: Serve) -> Non
     assert trial.entered.acquire(timeout=10)
     assert not pending.done()
     channel.close()
+    assert trial.abandoned.wait(10)
     trial.release.set()
     until(lambda: running.log.calls("CANCELLED"))
     assert running.log.calls("CANCELLED")[0]["request_id"] == "gone"

@@ -33,9 +33,11 @@ class Trial:
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
         self.release = threading.Event()
+        self.abandoned = threading.Event()
 
-    def block(self, request: bytes, _: object) -> bytes:
-        """Wait until the test sets `release`."""
+    def block(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        """Wait until the test sets `release`; a caller who goes meanwhile sets `abandoned`."""
+        context.add_callback(self.abandoned.set)
         self.entered.release()
         self.release.wait(30)
         return request

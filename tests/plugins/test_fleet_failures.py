@@ -9,8 +9,7 @@ from botocore.response import StreamingBody
 
 from plugins.module_utils.fleet_failures import Failures
 from plugins.module_utils.release_bucket import ReleaseBucket
-from tests.plugins.stubs import WHEN, answers, new_cloud
-from tests.plugins.test_fleet import group
+from tests.plugins.stubs import WHEN, answers, group, new_cloud
 
 if TYPE_CHECKING:
     from plugins.module_utils.aws_cloud import Cloud

@@ -8,8 +8,8 @@ import pytest
 
 from plugins.module_utils.aws_cloud import StackError
 from plugins.module_utils.fleet_replacement import Replacement
-from tests.plugins.stubs import answers, new_cloud
-from tests.plugins.test_fleet import GROUP, TARGETS, group, health
+from tests.plugins.stubs import GROUP, answers, group, new_cloud
+from tests.plugins.test_fleet import TARGETS, health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
