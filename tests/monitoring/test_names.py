@@ -89,5 +89,5 @@ def test_the_agent_finds_a_lines_own_time(tmp_path: Path) -> None:
     os.close(descriptor)
     written = json.loads(path.read_text())["time"]
     found = datetime.strptime(written.removesuffix("Z"), collected["timestamp_format"])  # noqa: DTZ007
-    assert found.isoformat(timespec="milliseconds") + "Z" == written
+    assert found.isoformat(timespec="microseconds") + "Z" == written
     assert collected["timezone"] == "UTC"
