@@ -8,7 +8,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -57,7 +56,7 @@ class Work:
             callback(self)
 
 
-class Workers(Executor):
+class Workers:
     """Up to `threads` threads, started as they are needed, and a queue of calls that wait for one.
 
     gRPC submits calls from one thread; they end on many.
@@ -88,17 +87,18 @@ class Workers(Executor):
         moved = self._moved
         return time.monotonic() - moved if self.held >= self.size else 0.0
 
-    def submit(self, function: Function, /, *arguments: Any) -> Work:  # type: ignore[override]
+    def submit(self, function: Function, /, *arguments: Any) -> Work:
         """Have a thread call the function; the result is not kept."""
         work = Work(function, arguments)
         self._marks.append(None)
         held = len(self._marks)
         if held == self.size:
             self._moved = time.monotonic()
-        if self._started < min(held, self.size):
-            self._started += 1
-            Thread(target=self._work, name=f"worker_{self._started}", daemon=True).start()
+        # Where the system gives no further thread, those that there are still handle the call.
         self._waiting.put(work)
+        if self._started < min(held, self.size):
+            Thread(target=self._work, name=f"worker_{self._started}", daemon=True).start()
+            self._started += 1
         return work
 
     def _work(self) -> None:
