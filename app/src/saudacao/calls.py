@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 import grpc
@@ -68,11 +69,14 @@ class Calls(Interceptor):
             return handler
         label = self.metrics.start(method if self._knows(handler) else None)
         _arrival.set(_Arrival(time.monotonic(), method[:_LOGGED_METHOD], label))
-        known, wrapped = self._wrapped.get(id(handler), (None, None))
-        return wrapped if known is handler and wrapped else self._wrap(handler)
+        _, wrapped = self._wrapped.get(id(handler)) or self._wrap(handler)
+        return wrapped
 
-    def _wrap(self, handler: Handler) -> Handler:
-        """Wrap a handler once: gRPC has the same one for all calls of a method."""
+    def _wrap(self, handler: Handler) -> tuple[Handler, Handler]:
+        """Wrap a handler once: gRPC has the same one for all calls of a method.
+
+        It is kept too, so that no other one gets its id.
+        """
         behavior = _Behavior(self, handler)
         wrapped = (
             grpc.stream_stream_rpc_method_handler(behavior.stream)
@@ -81,7 +85,7 @@ class Calls(Interceptor):
         )
         if len(self._wrapped) < MOST_METHODS:
             self._wrapped[id(handler)] = handler, wrapped
-        return wrapped
+        return handler, wrapped
 
 
 class _Behavior:
@@ -99,7 +103,7 @@ class _Behavior:
             or handler.stream_stream
         )
         self._streams = handler.request_streaming
-        self._parse_bytes = handler.request_deserializer or bytes
+        self._parse_bytes = handler.request_deserializer or _as_it_is
         self._serialize_reply = handler.response_serializer or _as_it_is
         self.experimental_thread_pool = getattr(self._function, "experimental_thread_pool", None)
 
@@ -126,12 +130,12 @@ class _Behavior:
 
     def _request(self, requests: Iterator[bytes], call: "_Call") -> Any:
         if self._streams:
-            return (self._parse(request, call) for request in requests)
+            return map(partial(self._parse, call), requests)
         for request in requests:
-            return self._parse(request, call)
+            return self._parse(call, request)
         return call.context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call sent no request message")
 
-    def _parse(self, request: bytes, call: "_Call") -> Any:
+    def _parse(self, call: "_Call", request: bytes) -> Any:
         call.request_bytes += len(request)
         try:
             return self._parse_bytes(request)
@@ -226,8 +230,8 @@ def _choose_id(context: grpc.ServicerContext) -> str:
     return f"{_OWN_IDS}{next(_numbers):08x}"
 
 
-def _as_it_is(reply: Any) -> Any:
-    return reply
+def _as_it_is(message: Any) -> Any:
+    return message
 
 
 def _is_abort(error: BaseException) -> bool:
