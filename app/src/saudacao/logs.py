@@ -116,9 +116,8 @@ def _encode(line: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(line, default=str, option=_OPTIONS)
     except orjson.JSONEncodeError:  # such as text that is no valid Unicode
-        time, *others = line.items()
-        safe = {key: ascii(value) for key, value in others}
-        return orjson.dumps(dict([time]) | safe, option=_OPTIONS)
+        safe = {key: value if key == "time" else ascii(value) for key, value in line.items()}
+        return orjson.dumps(safe, option=_OPTIONS)
 
 
 def _write(descriptor: int, lines: bytes) -> None:
