@@ -179,12 +179,12 @@ def _members(cloudformation: CloudFormationClient, stack_id: str) -> tuple[list[
 
 
 def _instances(ec2: EC2Client, key: str, values: list[str]) -> list[InstanceTypeDef]:
+    if not values:
+        return []
     wanted: list[FilterTypeDef] = [{"Name": key, "Values": values}]
     return [
         instance
-        for page in (
-            ec2.get_paginator("describe_instances").paginate(Filters=wanted) if values else ()
-        )
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=wanted)
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     ]
