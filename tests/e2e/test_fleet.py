@@ -185,6 +185,7 @@ def test_a_new_host_gets_its_share_within_one_connection_age(environment: Enviro
     try:
         environment.playbook("playbooks/provision.yml", "-e", "stack_desired_size=3")
         until(hosts.are_whole, "a third host takes calls", 180)
+        # Time itself is the condition: connections go where they are until their age is over.
         time.sleep(LONGEST_AGE_SECONDS)
         begun = hosts.calls()
         time.sleep(2 * LONGEST_AGE_SECONDS)
