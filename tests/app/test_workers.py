@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from saudacao import workers as module
 from saudacao.workers import Work, Workers
 
 from tests.app.running import until
@@ -83,6 +84,22 @@ def test_calls_are_held_until_their_end_and_no_more_threads_are_started_than_ask
     until(lambda: workers.held == 0)
     assert workers.stalled == 0
     assert len(threads) == 2
+
+
+def test_a_thread_that_the_system_refuses_costs_no_place(
+    gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    workers = Workers(2, 1)
+    workers.submit(gate.wait)
+    monkeypatch.setattr(module, "Thread", refused)
+    with pytest.raises(RuntimeError, match="new thread"):
+        workers.submit(gate.wait)
+    assert workers.held == 2
+    gate.set()
+    until(lambda: workers.held == 0)
 
 
 def test_an_error_is_logged_and_costs_no_thread(caplog: pytest.LogCaptureFixture) -> None:
