@@ -124,7 +124,8 @@ FLEET_ROWS = (
     FleetRow(faults.DISK_FULL, weakens=False, loses=False),
     FleetRow(HANG, retried=False),
     FleetRow(HANG_OLD, retried=False),
-    FleetRow(faults.REBOOT),
+    # Likewise, until the balancer has noticed.
+    FleetRow(faults.REBOOT, retried=False),
     FleetRow(Fault("stop of an instance", faults.STOP.strike)),
     FleetRow(Fault("termination of an instance", _terminate), short=True),
     FleetRow(_resize(3), weakens=False, loses=False),
