@@ -4,10 +4,9 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -16,7 +15,7 @@ from saudacao.connection import REQUEST_ID
 from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
-from saudacao.logs import Log, request_id
+from saudacao.logs import Log, current_call
 from saudacao.metrics import MOST_METHODS, Metrics
 
 RELEASE = "x-release"
@@ -29,63 +28,60 @@ _OWN_IDS = secrets.token_hex(8)
 _numbers = itertools.count()
 
 
+# A handler, its method's label in the counts, and the handler that wraps it.
+_Wrapped = tuple[Handler, str, Handler]
+
+Admit = Callable[[str, Handler | None], Handler | None]
+
+
 class _Outcome(Protocol):
     """The part of a servicer context that grpc's type stubs leave out."""
 
     def code(self) -> grpc.StatusCode | None: ...
 
 
-class _Arrival(NamedTuple):
-    """A call as it arrived: when, by which method, and how that is labelled."""
-
-    time: float
-    method: str
-    label: str
-
-
-# gRPC runs the interceptors and the handler of a call in one context, on different threads.
-_arrival: ContextVar[_Arrival] = ContextVar("arrival")
-
-
 class Calls(Interceptor):
     """Wraps every handler except the health service's, which is asked all the time.
 
-    `knows` tells whether a handler is that of a method that there is.
+    `admit` chooses a call's handler by its method and by the own handler of that method, if any.
     """
 
-    def __init__(self, log: Log, metrics: Metrics, knows: Callable[[Handler], bool]) -> None:
+    def __init__(self, log: Log, metrics: Metrics, admit: Admit) -> None:
         self.log = log
         self.metrics = metrics
-        self._knows = knows
-        self._wrapped: dict[int, tuple[Handler, Handler]] = {}
+        self._admit = admit
+        self._wrapped: dict[tuple[str, int], _Wrapped] = {}
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
-        """Return the method's handler, wrapped."""
-        handler = cast(Handler, continuation(handler_call_details))
+    ) -> Handler | None:
+        """Return the handler that was chosen, wrapped."""
         method = handler_call_details.method
-        if is_health(method):
+        own = continuation(handler_call_details)
+        handler = self._admit(method, own)
+        if handler is None or is_health(method):
             return handler
-        label = self.metrics.start(method if self._knows(handler) else None)
-        _arrival.set(_Arrival(time.monotonic(), method[:_LOGGED_METHOD], label))
-        _, wrapped = self._wrapped.get(id(handler)) or self._wrap(handler)
+        current_call.set((_choose_id(handler_call_details.invocation_metadata), time.monotonic()))
+        known = self._wrapped.get((method, id(handler)))
+        _, label, wrapped = known or self._wrap(method, handler, exists=own is not None)
+        self.metrics.start(label)
         return wrapped
 
-    def _wrap(self, handler: Handler) -> tuple[Handler, Handler]:
+    def _wrap(self, method: str, handler: Handler, *, exists: bool) -> "_Wrapped":
         """Wrap a handler once: gRPC has the same one for all calls of a method.
 
         It is kept too, so that no other one gets its id.
         """
-        behavior = _Behavior(self, handler)
+        label = self.metrics.label(method if exists else None)
+        behavior = _Behavior(self.log, self.metrics, method, label, handler)
         wrapped = (
             grpc.stream_stream_rpc_method_handler(behavior.stream)
             if handler.response_streaming
             else grpc.stream_unary_rpc_method_handler(behavior)
         )
-        if len(self._wrapped) < MOST_METHODS:
-            self._wrapped[id(handler)] = handler, wrapped
-        return handler, wrapped
+        if exists and len(self._wrapped) < MOST_METHODS:
+            self._wrapped[method, id(handler)] = handler, label, wrapped
+        return handler, label, wrapped
 
 
 class _Behavior:
@@ -94,8 +90,14 @@ class _Behavior:
     Reading and parsing inside gives requests that cannot be read a log line and a status too.
     """
 
-    def __init__(self, calls: Calls, handler: Handler) -> None:
-        self._calls = calls
+    def __init__(
+        self, log: Log, metrics: Metrics, method: str, label: str, handler: Handler
+    ) -> None:
+        self.log = log
+        self.metrics = metrics
+        self.method = method[:_LOGGED_METHOD]
+        self.label = label
+        self.release = RELEASE, log.release
         self._function: Any = (
             handler.unary_unary
             or handler.unary_stream
@@ -108,7 +110,7 @@ class _Behavior:
         self.experimental_thread_pool = getattr(self._function, "experimental_thread_pool", None)
 
     def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        call = _Call(self._calls, context)
+        call = _Call(self, context)
         try:
             reply = self._serialize(self._function(self._request(requests, call), context))
         except BaseException as error:
@@ -119,7 +121,7 @@ class _Behavior:
 
     def stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Handle a call with many replies."""
-        call = _Call(self._calls, context)
+        call = _Call(self, context)
         try:
             for reply in self._function(self._request(requests, call), context):
                 yield self._serialize(reply)
@@ -154,22 +156,21 @@ class _Behavior:
 class _Call:
     """One call: turns errors into statuses, adds the reply's metadata, logs and counts it."""
 
-    __slots__ = ("_arrival", "_calls", "_id", "_started", "context", "request_bytes")
+    __slots__ = ("_arrived", "_behavior", "_id", "_started", "context", "request_bytes")
 
-    def __init__(self, calls: Calls, context: grpc.ServicerContext) -> None:
+    def __init__(self, behavior: _Behavior, context: grpc.ServicerContext) -> None:
         self._started = time.monotonic()
-        self._arrival = _arrival.get()
-        self._calls = calls
-        self._id = _choose_id(context)
+        self._id, self._arrived = current_call.get()
+        self._behavior = behavior
         self.context = context
         self.request_bytes = 0
-        request_id.set(self._id)
 
     def end(self) -> None:
         """Note that the handler has done its part."""
         if self.context.is_active():
             self._add_metadata()
-            self._write((cast(_Outcome, self.context).code() or grpc.StatusCode.OK).name)
+            code = cast(_Outcome, self.context).code()
+            self._write("OK" if code is None else code.name)
         else:
             self._write("CANCELLED")
 
@@ -193,17 +194,17 @@ class _Call:
             )
 
     def _add_metadata(self) -> None:
-        own = tuple(self.context.trailing_metadata() or ())
-        ours = ((REQUEST_ID, self._id), (RELEASE, self._calls.log.release))
-        self.context.set_trailing_metadata(own + ours)
+        own = self.context.trailing_metadata() or ()
+        self.context.set_trailing_metadata((*own, (REQUEST_ID, self._id), self._behavior.release))
 
     def _write(self, code: str, error: BaseException | None = None, **more: object) -> None:
         now = time.monotonic()
-        log, arrival = self._calls.log, self._arrival
-        self._calls.metrics.end(arrival.label, code, now - arrival.time)
+        behavior = self._behavior
+        log = behavior.log
+        behavior.metrics.end(behavior.label, code, now - self._arrived)
         fields = {
             "request_id": self._id,
-            "method": arrival.method,
+            "method": behavior.method,
             "code": code,
             "duration_ms": round((now - self._started) * 1000, 3),
             "request_bytes": self.request_bytes,
@@ -222,9 +223,9 @@ class _Call:
             log.info("call", **fields)
 
 
-def _choose_id(context: grpc.ServicerContext) -> str:
+def _choose_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """Take the caller's id when it is a plain one, so that both sides log the same."""
-    for key, value in context.invocation_metadata():
+    for key, value in metadata:
         if key == REQUEST_ID and isinstance(value, str) and _ACCEPTED_ID.fullmatch(value):
             return value
     return f"{_OWN_IDS}{next(_numbers):08x}"

@@ -24,8 +24,13 @@ MOST_WAITING = 10_000
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
-# The id of the call that the current code works for, None outside of one.
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# The call that the current code works for: its id, and when it arrived (time.monotonic()). gRPC
+# runs the interceptors and the handler of a call in one context, on different threads.
+current_call: ContextVar[tuple[str, float]] = ContextVar("current_call")
+
+# What becomes a line when it is written: the time (Unix, in seconds), the level, the event and the
+# fields, which nobody changes any more.
+_Line = tuple[float, str, str, dict[str, object]]
 
 
 class Log:
@@ -34,7 +39,7 @@ class Log:
     def __init__(self, release: str, descriptor: int = STANDARD_ERROR) -> None:
         self.release = release
         self.descriptor = descriptor
-        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[_Line] = deque(maxlen=MOST_WAITING)
         self._some_wait = Event()
         self._writing = Lock()
         self._closed = False
@@ -43,7 +48,7 @@ class Log:
 
     def soon(self, event: str, fields: dict[str, object]) -> None:
         """Write an event of normal operation together with others, within TOGETHER seconds."""
-        self._waiting.append(self._line("info", event, fields))
+        self._waiting.append((time.time(), "info", event, fields))
         if not self._some_wait.is_set():
             self._some_wait.set()
 
@@ -65,14 +70,14 @@ class Log:
 
     def write(self, level: str, event: str, fields: dict[str, object]) -> None:
         """Write one line; `fields` follow the time, the level, the event and the release."""
-        self._waiting.append(self._line(level, event, fields))
+        self._waiting.append((time.time(), level, event, fields))
         self.flush()
 
     def flush(self) -> None:
         """Write the lines that wait."""
         with self._writing:
-            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            _write(self.descriptor, b"".join(lines))
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            _write(self.descriptor, b"".join(self._encode(*line) for line in waiting))
 
     def close(self) -> None:
         """Write the lines that wait, and end the thread that does. For the end of a server."""
@@ -80,11 +85,19 @@ class Log:
         self._some_wait.set()
         self._writer.join()
 
-    def _line(self, level: str, event: str, fields: dict[str, object]) -> bytes:
-        now = datetime.now(UTC)
-        return _encode(
-            {"time": now, "level": level, "event": event, "release": self.release} | fields
-        )
+    def _encode(self, at: float, level: str, event: str, fields: dict[str, object]) -> bytes:
+        line = {
+            "time": datetime.fromtimestamp(at, UTC),
+            "level": level,
+            "event": event,
+            "release": self.release,
+            **fields,
+        }
+        try:
+            return orjson.dumps(line, str, _OPTIONS)
+        except orjson.JSONEncodeError:  # such as text that is no valid Unicode
+            safe = {key: value if key == "time" else ascii(value) for key, value in line.items()}
+            return orjson.dumps(safe, option=_OPTIONS)
 
     def _write_waiting(self) -> None:
         while not self._closed:
@@ -104,20 +117,12 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record as an event "log", with its logger's name and the call's id."""
         fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
-        if (identity := request_id.get()) is not None:
-            fields["request_id"] = identity
+        if (call := current_call.get(None)) is not None:
+            fields["request_id"], _ = call
         if record.exc_info and record.exc_info[1]:
             text = "".join(traceback.format_exception(record.exc_info[1]))
             fields["traceback"] = text[-LONGEST_TRACEBACK:]
         self._log.write(record.levelname.lower(), "log", fields)
-
-
-def _encode(line: dict[str, object]) -> bytes:
-    try:
-        return orjson.dumps(line, default=str, option=_OPTIONS)
-    except orjson.JSONEncodeError:  # such as text that is no valid Unicode
-        safe = {key: value if key == "time" else ascii(value) for key, value in line.items()}
-        return orjson.dumps(safe, option=_OPTIONS)
 
 
 def _write(descriptor: int, lines: bytes) -> None:

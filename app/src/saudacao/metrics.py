@@ -46,14 +46,18 @@ class Metrics:
         self._ended: dict[tuple[str, str], Histogram] = {}
         self._ending = Lock()
 
-    def start(self, method: str | None) -> str:
-        """Count a call that begins, and return its method's label; None: there is no such method.
+    def label(self, method: str | None) -> str:
+        """Return what a method is called in the counts; None: there is no such method.
 
         For gRPC's own thread only.
         """
-        label = OTHER if method is None else self._labels.get(method) or self._learn(method)
+        if method is None or (method not in self._labels and len(self._labels) >= MOST_METHODS):
+            return OTHER
+        return self._labels.setdefault(method, method.removeprefix("/"))
+
+    def start(self, label: str) -> None:
+        """Count a call that begins. For gRPC's own thread only."""
         self._started[label] = self._started.get(label, 0) + 1
-        return label
 
     def refuse(self, reason: str) -> None:
         """Count a call that gets no handler. For gRPC's own thread only."""
@@ -80,8 +84,3 @@ class Metrics:
         """Return a histogram's counts and the sum of its seconds, by label and status."""
         with self._ending:
             return {key: (each.counts.copy(), each.sum) for key, each in self._ended.items()}
-
-    def _learn(self, method: str) -> str:
-        if len(self._labels) >= MOST_METHODS:
-            return OTHER
-        return self._labels.setdefault(method, method.removeprefix("/"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from saudacao.handlers import Continuation, Handler, Interceptor
+from saudacao.handlers import Handler
 from saudacao.health import is_health
 from saudacao.metrics import BUSY, UNKNOWN_METHOD, Metrics
 from saudacao.workers import Workers
@@ -16,7 +16,7 @@ CONTROL_THREADS = 8
 CONTROL_QUEUE = 4096
 
 
-class Admission(Interceptor):
+class Admission:
     """Decides where a call runs: on the workers, or, refused or about health, beside them.
 
     gRPC asks interceptors from one thread and submits the call before it asks for the next, so
@@ -36,24 +36,17 @@ class Admission(Interceptor):
             "its limit; try again later",
         )
 
-    def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
+    def admit(self, method: str, handler: Handler | None) -> Handler:
         """Return the method's handler, or one that refuses the call."""
-        handler = continuation(handler_call_details)
         if handler is None:
             self._metrics.refuse(UNKNOWN_METHOD)
             return self._unknown
-        if is_health(handler_call_details.method):
+        if is_health(method):
             return self._beside(handler)
         if self._workers.full:
             self._metrics.refuse(BUSY)
             return self._busy
         return handler
-
-    def knows(self, handler: Handler) -> bool:
-        """Tell whether a handler that came from here is one of a method that there is."""
-        return handler is not self._unknown
 
     def _refusal(self, code: grpc.StatusCode, reason: str) -> Handler:
         def refuse(_: Any, context: grpc.ServicerContext) -> bytes:

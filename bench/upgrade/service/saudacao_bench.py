@@ -50,7 +50,7 @@ def main() -> None:
         raise SystemExit("the peer serves with TLS only: set SERVER_TLS_DIRECTORY")
     log = Log(chosen.release)
     options = [("grpc.so_reuseport", 1)]
-    calls = Calls(log, Metrics(), knows=lambda _: True)
+    calls = Calls(log, Metrics(), admit=lambda _, handler: handler)
     server = grpc.server(
         ThreadPoolExecutor(chosen.max_workers), interceptors=[calls], options=options
     )
