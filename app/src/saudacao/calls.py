@@ -67,7 +67,7 @@ class Calls(Interceptor):
         self.metrics.start(label)
         return wrapped
 
-    def _wrap(self, method: str, handler: Handler, *, exists: bool) -> "_Wrapped":
+    def _wrap(self, method: str, handler: Handler, *, exists: bool) -> _Wrapped:
         """Wrap a handler once: gRPC has the same one for all calls of a method.
 
         It is kept too, so that no other one gets its id.
