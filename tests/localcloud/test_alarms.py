@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tests.conftest import Cloud
 from tests.localcloud.conftest import connection
 from tests.localcloud.guests import until
-from tests.localcloud.watching import Watched, minute
+from tests.localcloud.watching import Watched, early, minute
 
 CALL = {"event": "call", "code": "OK"}
 FAILED = {"event": "call", "code": "INTERNAL"}
@@ -28,6 +28,7 @@ def watched(cloud: Cloud) -> Iterator[Watched]:
     found.filter("Calls", '{ $.event = "call" }')
     found.filter("Errors", '{ $.code = "INTERNAL" }', defaultValue=0)
     found.filter("Beats", '{ $.event = "figures" }')
+    early()
     yield found
     alarms = found.cloudwatch.describe_alarms(AlarmNamePrefix=found.name)["MetricAlarms"]
     found.cloudwatch.delete_alarms(AlarmNames=[one["AlarmName"] for one in alarms])

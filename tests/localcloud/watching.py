@@ -8,12 +8,20 @@ import boto3
 
 from tests.conftest import Cloud
 from tests.localcloud.conftest import connection
+from tests.localcloud.guests import until
+
+# The alarms' clock counts a minute as over five seconds after its end; one more for the machine.
+SETTLED = 6
 
 
 def minute(ago: int = 1) -> int:
     """The middle of a whole minute that is over, in seconds since the epoch."""
-    # The alarms' clock counts a minute as over five seconds after its end.
-    return int(time.time() - 6) // 60 * 60 - 60 * ago + 30
+    return int(time.time() - SETTLED) // 60 * 60 - 60 * ago + 30
+
+
+def early(seconds: int = 20) -> None:
+    """Wait until `minute()` stays the same for so long: a test writes to it and looks at it."""
+    until(lambda: (time.time() - SETTLED) % 60 < 60 - seconds, "a minute has begun", seconds + 5)
 
 
 class Watched:

@@ -3,7 +3,6 @@
 The order matters: time passes meanwhile.
 """
 
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from tests.conftest import ROOT, Cloud
 from tests.localcloud.conftest import connection
 from tests.localcloud.guests import until
 from tests.localcloud.stacks import Stack
-from tests.localcloud.watching import Watched, minute
+from tests.localcloud.watching import Watched, early, minute
 
 TEMPLATE = (ROOT / "cloudformation/monitoring.yaml").read_text("utf-8")
 ALARMS = ("silent", "failing", "slow", "expiring", "client-fails")
@@ -66,8 +65,7 @@ def deployments(cloud: Cloud) -> Iterator[dict[str, Deployment]]:
         assert one.stack.create() == "CREATE_COMPLETE", one.stack.reasons()
         for group in (one.group, f"/{one.name}/client"):
             one.logs.create_log_stream(logGroupName=group, logStreamName="one")
-    # The last whole minute, which alarms look at, stays the same for half a minute from now.
-    until(lambda: (time.time() - 6) % 60 < 30, "a minute has begun", 60)
+    early(30)
     for ago in range(-4, 4):
         found["well"].write_well(minute(ago))
         found["well"].write(*[CALL | {"code": "INVALID_ARGUMENT"}] * 20, at=minute(ago))
