@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.grpc_server import archives
 from tests.grpc_server.calling import call_once
 from tests.grpc_server.conftest import Checked, Deployment
@@ -69,6 +71,24 @@ def test_an_edited_release_is_named_while_it_runs_and_installed_anew_afterwards(
     deployment.play()
     assert host.ask("status")["release"] == release
     assert host.ask("record", release)["edited"] == []
+
+
+@pytest.mark.parametrize(
+    ("lose", "look", "wanted"),
+    [
+        ("chmod 0700 /etc/saudacao/tls", "stat -c %a /etc/saudacao/tls", "750"),
+        ("chown 9:9 /usr/local/lib/grpc-switch/grpc_switch",
+         "stat -c %U:%G /usr/local/lib/grpc-switch/grpc_switch", "root:root"),
+        ("systemctl stop saudacao-guard", "systemctl is-active saudacao-guard", "active"),
+        ("systemctl disable saudacao-guard", "systemctl is-enabled saudacao-guard", "enabled"),
+    ],
+)  # fmt: skip
+def test_what_was_changed_by_hand_is_put_right_by_the_next_run(
+    deployment: Deployment, lose: str, look: str, wanted: str
+) -> None:
+    deployment.host.run(lose)
+    assert changed(deployment.play(), deployment.host.instance) == 1
+    assert deployment.host.run(look).stdout.strip() == wanted
 
 
 def test_the_units_exposure_is_low(deployment: Deployment) -> None:

@@ -37,8 +37,11 @@ class Instances:
 
     def state(self, release: str) -> str:
         """Return the unit's state: active, activating, inactive, failed, ..."""
-        unit = self.config.unit(release)
-        return run("systemctl", "show", unit, "--property=ActiveState", "--value").strip()
+        return _state(self.config.unit(release))
+
+    def guard(self) -> str:
+        """Return the state of the unit that guards the redirect."""
+        return _state(f"{self.config.name}-guard.service")
 
     def enabled(self) -> set[str]:
         """Return the releases that a boot starts."""
@@ -197,6 +200,10 @@ def wait_for_boot() -> None:
             raise RefusedError(
                 f"the host is still booting after {BOOT_SECONDS} s. Look with: systemctl list-jobs"
             ) from error
+
+
+def _state(unit: str) -> str:
+    return run("systemctl", "show", unit, "--property=ActiveState", "--value").strip()
 
 
 def _listening() -> set[int | None]:

@@ -12,7 +12,7 @@ from .install import MEBIBYTE
 from .lease import Lease
 from .logs import entries, last_minute, parse
 from .status import status
-from .system import RefusedError, run
+from .system import RefusedError
 
 if TYPE_CHECKING:
     from .config import Config
@@ -34,7 +34,7 @@ def report(config: Config) -> dict[str, Any]:
         "interrupted": journal.interrupted(runs, lease),
         "lease": {**lease, **left} if lease else None,
         "calls": {"seconds": SECONDS, **_calls(config)},
-        "units": _units(config),
+        "units": {f"{config.name}-guard.service": now["guard"]},
         "certificates": _certificates(config),
         "disks": _disks(config),
         "minimum_free_mebibytes": config.minimum_free_mebibytes,
@@ -58,11 +58,6 @@ def _calls(config: Config) -> dict[str, Any]:
         return last_minute(map(parse, entries(f"--unit={config.unit('*')}", since=since)))
     except RefusedError as error:
         return {**last_minute([]), "unknown": str(error)}
-
-
-def _units(config: Config) -> dict[str, str]:
-    name = f"{config.name}-guard.service"
-    return {name: run("systemctl", "is-active", name, check=False).strip()}
 
 
 def _certificates(config: Config) -> dict[str, str]:

@@ -37,6 +37,7 @@ def status(config: Config) -> dict[str, Any]:
         },
         "releases": releases,
         "settled": equals_file and _is_settled(record, releases),
+        "guard": Instances(config).guard(),
         "lease": Lease(config).holder(),
         "free_mebibytes": _free_mebibytes(config),
     }
