@@ -8,7 +8,7 @@ import pytest
 
 from tests.app.conftest import Serve
 from tests.app.running import Running, greet, until
-from tests.app.trial import HIDDEN, Trial
+from tests.app.trial import HIDDEN, Numbered, Trial
 
 
 @pytest.fixture
@@ -125,6 +125,14 @@ def test_a_caller_that_leaves_a_stream_is_logged_as_cancelled(
 def _endless(first: Iterator[bytes]) -> Iterator[bytes]:
     yield from first
     yield from iter(lambda: b"x", None)
+
+
+def test_a_service_may_have_a_handler_for_each_call(start: Serve) -> None:
+    server = start(Numbered().register)
+    with server.channel() as channel:
+        say = channel.unary_unary("/any.Any/Say")
+        assert [say(b"", timeout=10) for _ in range(3)] == [b"1", b"2", b"3"]
+    until(lambda: len(server.log.calls("OK")) == 3)
 
 
 def test_names_are_never_logged_but_how_long_they_are(start: Serve) -> None:

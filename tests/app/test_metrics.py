@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from saudacao import validity
 from saudacao.figures import Figures
-from saudacao.metrics import BOUNDS, MOST_METHODS, OTHER, Metrics
+from saudacao.metrics import BOUNDS, MOST_METHODS, OTHER, Counts, Metrics
 from saudacao.openmetrics import Family, write
 
 from tests.app.conftest import Serve, Spawn
@@ -95,10 +95,9 @@ def test_a_call_counts_from_its_arrival_to_its_end(start: Serve) -> None:
     ("seconds", "bucket"), [(0.001, "0.001"), (0.0011, "0.002"), (100.0, "100.0"), (101.0, "+Inf")]
 )
 def test_a_bucket_has_what_took_up_to_its_bound(seconds: float, bucket: str) -> None:
-    metrics, family = Metrics(), Family("a_seconds", "histogram", "A.")
-    metrics.end("m", "OK", seconds)
-    ((counts, total),) = metrics.ended().values()
-    family.add_histogram(BOUNDS, counts, total)
+    counts, family = Counts(), Family("a_seconds", "histogram", "A.")
+    counts.end("OK", seconds)
+    family.add_histogram(BOUNDS, *counts.ended()["OK"])
     figure = Figure(write([family]))
     names = [*(str(float(bound)) for bound in BOUNDS), "+Inf"]
     first = next(name for name in names if figure("a_seconds_bucket", le=name))
@@ -120,11 +119,11 @@ def test_a_method_that_does_not_exist_is_no_label(start: Serve) -> None:
 def test_methods_without_end_get_one_label() -> None:
     """As those of a service that takes every name."""
     metrics = Metrics()
-    labels = [metrics.label(f"/any.Any/{number}") for number in range(2 * MOST_METHODS)]
-    assert len(set(labels)) == MOST_METHODS + 1
-    for label in labels:
-        metrics.start(label)
-    assert metrics.started()[OTHER] == MOST_METHODS
+    for number in range(2 * MOST_METHODS):
+        metrics.counts(f"/any.Any/{number}").started += 1
+    started = {label: counts.started for label, counts in metrics.methods().items()}
+    assert started.pop(OTHER) == MOST_METHODS
+    assert started == {f"any.Any/{number}": 1 for number in range(MOST_METHODS)}
 
 
 def test_workers_and_refusals_are_told_while_the_server_is_full(start: Serve) -> None:

@@ -1,5 +1,6 @@
 """A service that does what handlers of users may do: block, fail, stream, abort."""
 
+import itertools
 import logging
 import threading
 import time
@@ -25,6 +26,21 @@ class Hang(GenericHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
         if handler_call_details.method == f"/{SERVICE}/Hang":
             time.sleep(3600)
+
+
+class Numbered(GenericHandler):
+    """Has every method, and for each call a handler of its own, which replies with its number."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
+        reply = str(next(self._numbers)).encode()
+        return grpc.unary_unary_rpc_method_handler(lambda *_: reply)
+
+    def register(self, server: grpc.Server) -> tuple[str, ...]:
+        server.add_generic_rpc_handlers((self,))
+        return ()
 
 
 class Trial:

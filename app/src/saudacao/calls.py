@@ -4,9 +4,9 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -16,7 +16,7 @@ from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
 from saudacao.logs import Log, current_call
-from saudacao.metrics import MOST_METHODS, Metrics
+from saudacao.metrics import MOST_METHODS, Counts, Metrics
 
 RELEASE = "x-release"
 
@@ -24,14 +24,20 @@ _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOGGED_METHOD = 200
 
 # Ids of our own are unique without a question to the kernel for each call.
-_OWN_IDS = secrets.token_hex(8)
+_OWN_IDS = secrets.token_hex(6)
 _numbers = itertools.count()
 
 
-# A handler, its method's label in the counts, and the handler that wraps it.
-_Wrapped = tuple[Handler, str, Handler]
+class Admission(Protocol):
+    """Says what runs for a call: saudacao.overload has the one of a server."""
 
-Admit = Callable[[str, Handler | None], Handler | None]
+    busy: Handler
+
+    def handler(self, method: str, own: Handler | None) -> Handler:
+        """Return what runs for a method's handler, or for a call of a method without one."""
+
+    def has_room(self) -> bool:
+        """Tell whether the present call is taken; otherwise `busy` runs for it."""
 
 
 class _Outcome(Protocol):
@@ -40,48 +46,57 @@ class _Outcome(Protocol):
     def code(self) -> grpc.StatusCode | None: ...
 
 
+class _Method(NamedTuple):
+    """What is the same for all calls of a method: its handlers, wrapped, and its counts."""
+
+    own: Handler | None
+    handler: Handler
+    busy: Handler
+    counts: Counts
+
+
 class Calls(Interceptor):
-    """Wraps every handler except the health service's, which is asked all the time.
+    """Wraps every handler except the health service's, which is asked all the time."""
 
-    `admit` chooses a call's handler by its method and by the own handler of that method, if any.
-    """
-
-    def __init__(self, log: Log, metrics: Metrics, admit: Admit) -> None:
+    def __init__(self, log: Log, metrics: Metrics, admission: Admission) -> None:
         self.log = log
         self.metrics = metrics
-        self._admit = admit
-        self._wrapped: dict[tuple[str, int], _Wrapped] = {}
+        self._admission = admission
+        self._methods: dict[str, _Method] = {}
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
         """Return the handler that was chosen, wrapped."""
-        method = handler_call_details.method
+        name = handler_call_details.method
         own = continuation(handler_call_details)
-        handler = self._admit(method, own)
-        if handler is None or is_health(method):
-            return handler
+        method = self._methods.get(name)
+        # gRPC has the same handler for all calls of a method; a service's own may be new each time.
+        if method is None or method.own is not own:
+            if is_health(name):
+                return self._admission.handler(name, own)
+            method = self._learn(name, own)
         current_call.set((_choose_id(handler_call_details.invocation_metadata), time.monotonic()))
-        known = self._wrapped.get((method, id(handler)))
-        _, label, wrapped = known or self._wrap(method, handler, exists=own is not None)
-        self.metrics.start(label)
-        return wrapped
+        method.counts.started += 1
+        return method.handler if own is None or self._admission.has_room() else method.busy
 
-    def _wrap(self, method: str, handler: Handler, *, exists: bool) -> _Wrapped:
-        """Wrap a handler once: gRPC has the same one for all calls of a method.
-
-        It is kept too, so that no other one gets its id.
-        """
-        label = self.metrics.label(method if exists else None)
-        behavior = _Behavior(self.log, self.metrics, method, label, handler)
-        wrapped = (
-            grpc.stream_stream_rpc_method_handler(behavior.stream)
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler(behavior)
+    def _learn(self, name: str, own: Handler | None) -> _Method:
+        counts = self.metrics.counts(None if own is None else name)
+        handler = self._admission.handler(name, own)
+        wrapped, busy = (
+            _wrap(_Behavior(self.log, counts, name, each), each)
+            for each in (handler, self._admission.busy)
         )
-        if exists and len(self._wrapped) < MOST_METHODS:
-            self._wrapped[method, id(handler)] = handler, label, wrapped
-        return handler, label, wrapped
+        method = _Method(own, wrapped, busy, counts)
+        if own is not None and (name in self._methods or len(self._methods) < MOST_METHODS):
+            self._methods[name] = method
+        return method
+
+
+def _wrap(behavior: "_Behavior", handler: Handler) -> Handler:
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(behavior.stream)
+    return grpc.stream_unary_rpc_method_handler(behavior)
 
 
 class _Behavior:
@@ -90,13 +105,10 @@ class _Behavior:
     Reading and parsing inside gives requests that cannot be read a log line and a status too.
     """
 
-    def __init__(
-        self, log: Log, metrics: Metrics, method: str, label: str, handler: Handler
-    ) -> None:
+    def __init__(self, log: Log, counts: Counts, method: str, handler: Handler) -> None:
         self.log = log
-        self.metrics = metrics
+        self.counts = counts
         self.method = method[:_LOGGED_METHOD]
-        self.label = label
         self.release = RELEASE, log.release
         self._function: Any = (
             handler.unary_unary
@@ -112,12 +124,13 @@ class _Behavior:
     def __call__(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = _Call(self, context)
         try:
-            reply = self._serialize(self._function(self._request(requests, call), context))
+            reply = self._function(self._request(requests, call), context)
+            serialized = self._serialize(reply)
         except BaseException as error:
             call.fail(error)
             raise
         call.end()
-        return reply
+        return serialized
 
     def stream(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Handle a call with many replies."""
@@ -201,12 +214,12 @@ class _Call:
         now = time.monotonic()
         behavior = self._behavior
         log = behavior.log
-        behavior.metrics.end(behavior.label, code, now - self._arrived)
+        behavior.counts.end(code, now - self._arrived)
         fields = {
             "request_id": self._id,
             "method": behavior.method,
             "code": code,
-            "duration_ms": round((now - self._started) * 1000, 3),
+            "duration_ms": (now - self._started) * 1e6 // 1 / 1e3,
             "request_bytes": self.request_bytes,
             **more,
         }

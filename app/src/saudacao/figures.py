@@ -30,18 +30,20 @@ class Figures:
 
     def _calls(self) -> Iterator[Family]:
         metrics = self._parts.metrics
+        methods = metrics.methods()
         started = Family("grpc_server_call_started", "counter", "Calls that began.")
-        for method, count in metrics.started().items():
-            started.add(count, grpc_method=method)
+        for method, counts in methods.items():
+            started.add(counts.started, grpc_method=method)
         yield started
         duration = Family(
             "grpc_server_call_duration_seconds",
             "histogram",
             "Time from a call's arrival to its end, waiting for a worker included.",
         )
-        for (method, status), (counts, total) in metrics.ended().items():
-            labels = {"grpc_method": method, "grpc_status": status}
-            duration.add_histogram(BOUNDS, counts, total, **labels)
+        for method, counts in methods.items():
+            for status, (buckets, total) in counts.ended().items():
+                labels = {"grpc_method": method, "grpc_status": status}
+                duration.add_histogram(BOUNDS, buckets, total, **labels)
         yield duration
         refused = Family(
             "saudacao_server_calls_refused", "counter", "Calls that reached no handler, by reason."

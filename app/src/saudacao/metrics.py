@@ -32,55 +32,57 @@ class Histogram:
         self.sum = 0.0
 
 
-class Metrics:
-    """The counts of one server.
+class Counts:
+    """The counts of one method's calls.
 
-    gRPC asks for labels and refuses from one thread, which must wait for nothing: what that thread
-    counts, it alone writes, without a lock. Calls end on many threads.
+    gRPC's own thread counts what begins, and it must wait for nothing: it alone writes `started`,
+    without a lock. Calls end on many threads.
     """
 
+    __slots__ = ("_ended", "_ending", "started")
+
     def __init__(self) -> None:
-        self._labels: dict[str, str] = {}
-        self._started: dict[str, int] = {}
-        self._refused = {BUSY: 0, UNKNOWN_METHOD: 0}
-        self._ended: dict[tuple[str, str], Histogram] = {}
+        self.started = 0
+        self._ended: dict[str, Histogram] = {}
         self._ending = Lock()
 
-    def label(self, method: str | None) -> str:
-        """Return what a method is called in the counts; None: there is no such method.
-
-        For gRPC's own thread only.
-        """
-        if method is None or (method not in self._labels and len(self._labels) >= MOST_METHODS):
-            return OTHER
-        return self._labels.setdefault(method, method.removeprefix("/"))
-
-    def start(self, label: str) -> None:
-        """Count a call that begins. For gRPC's own thread only."""
-        self._started[label] = self._started.get(label, 0) + 1
-
-    def refuse(self, reason: str) -> None:
-        """Count a call that gets no handler. For gRPC's own thread only."""
-        self._refused[reason] += 1
-
-    def end(self, label: str, status: str, seconds: float) -> None:
+    def end(self, status: str, seconds: float) -> None:
         """Count a call that has ended."""
         with self._ending:
-            histogram = self._ended.get((label, status))
+            histogram = self._ended.get(status)
             if histogram is None:
-                histogram = self._ended[label, status] = Histogram()
+                histogram = self._ended[status] = Histogram()
             histogram.counts[bisect_left(BOUNDS, seconds)] += 1
             histogram.sum += seconds
 
-    def started(self) -> dict[str, int]:
-        """Return how many calls began, by label."""
-        return self._started.copy()
+    def ended(self) -> dict[str, tuple[list[int], float]]:
+        """Return a histogram's counts and the sum of its seconds, by status."""
+        with self._ending:
+            return {key: (each.counts.copy(), each.sum) for key, each in self._ended.items()}
+
+
+class Metrics:
+    """The counts of one server. Only gRPC's own thread asks for a method's counts, and refuses."""
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Counts] = {}
+        self._refused = {BUSY: 0, UNKNOWN_METHOD: 0}
+
+    def counts(self, method: str | None) -> Counts:
+        """Return the counts of a method; None: there is no such method."""
+        label = OTHER if method is None else method.removeprefix("/")
+        if label not in self._methods and len(self._methods) >= MOST_METHODS:
+            label = OTHER
+        return self._methods.setdefault(label, Counts())
+
+    def refuse(self, reason: str) -> None:
+        """Count a call that gets no handler."""
+        self._refused[reason] += 1
+
+    def methods(self) -> dict[str, Counts]:
+        """Return the counts of each method that was called, by its label."""
+        return self._methods.copy()
 
     def refused(self) -> dict[str, int]:
         """Return how many calls got no handler, by reason."""
         return self._refused.copy()
-
-    def ended(self) -> dict[tuple[str, str], tuple[list[int], float]]:
-        """Return a histogram's counts and the sum of its seconds, by label and status."""
-        with self._ending:
-            return {key: (each.counts.copy(), each.sum) for key, each in self._ended.items()}

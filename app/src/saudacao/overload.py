@@ -30,23 +30,25 @@ class Admission:
         self._unknown = self._refusal(
             grpc.StatusCode.UNIMPLEMENTED, "this server has no such method"
         )
-        self._busy = self._refusal(
+        self.busy = self._refusal(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"the server is busy: {workers.capacity} calls are in progress or waiting, which is "
             "its limit; try again later",
         )
 
-    def admit(self, method: str, handler: Handler | None) -> Handler:
-        """Return the method's handler, or one that refuses the call."""
-        if handler is None:
+    def handler(self, method: str, own: Handler | None) -> Handler:
+        """Return the method's handler `own`; None: count the call as refused, return the refusal."""
+        if own is None:
             self._metrics.refuse(UNKNOWN_METHOD)
             return self._unknown
-        if is_health(method):
-            return self._beside(handler)
+        return self._beside(own) if is_health(method) else own
+
+    def has_room(self) -> bool:
+        """Tell whether one more call can be taken; count it as refused if not."""
         if self._workers.full:
             self._metrics.refuse(BUSY)
-            return self._busy
-        return handler
+            return False
+        return True
 
     def _refusal(self, code: grpc.StatusCode, reason: str) -> Handler:
         def refuse(_: Any, context: grpc.ServicerContext) -> bytes:

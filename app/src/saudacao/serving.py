@@ -47,7 +47,7 @@ def create_server(parts: Parts, register: Register) -> tuple[grpc.Server, int]:
     server = grpc.server(
         # gRPC only submits to it, whatever it says that it needs.
         cast(ThreadPoolExecutor, parts.workers),
-        interceptors=[Calls(parts.log, parts.metrics, admission.admit)],
+        interceptors=[Calls(parts.log, parts.metrics, admission)],
         options=_options(settings),
         maximum_concurrent_rpcs=parts.workers.capacity + CONTROL_QUEUE,
     )

@@ -14,8 +14,10 @@ from saudacao.calls import Calls
 from saudacao.logs import Log
 from saudacao.metrics import Metrics
 from saudacao.notify import notify
+from saudacao.overload import Admission
 from saudacao.tls import Certificates
 from saudacao.v1 import saudacao_pb2
+from saudacao.workers import Workers
 
 SLOW = "bench.SlowGreeter"
 GRACE = 5.0
@@ -50,10 +52,10 @@ def main() -> None:
         raise SystemExit("the peer serves with TLS only: set SERVER_TLS_DIRECTORY")
     log = Log(chosen.release)
     options = [("grpc.so_reuseport", 1)]
-    calls = Calls(log, Metrics(), admit=lambda _, handler: handler)
-    server = grpc.server(
-        ThreadPoolExecutor(chosen.max_workers), interceptors=[calls], options=options
-    )
+    metrics, pool = Metrics(), ThreadPoolExecutor(chosen.max_workers)
+    # It always has room: gRPC gives its calls to the pool, not to these workers.
+    admission = Admission(Workers(chosen.max_workers, 0), pool, metrics)
+    server = grpc.server(pool, interceptors=[Calls(log, metrics, admission)], options=options)
     register(server)
     credentials = Certificates(chosen.tls_directory, log).credentials()
     server.add_secure_port(f"[::]:{chosen.port}", credentials)
