@@ -8,10 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from saudacao.canary import Status
+from saudacao.logs import Log
+from saudacao.probe import Call
 
 from tests.app.conftest import Serve
 from tests.app.pki import Authority
@@ -104,6 +108,18 @@ def test_two_moments_tell_the_calls_and_failures_between_them(
     }
 
 
+def test_its_figures_are_those_since_the_last_time(tmp_path: Path) -> None:
+    log = Log("c1", os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
+    status = Status(tmp_path / "status.json", "127.0.0.1:1", log)
+    good = Call("1", "Ana", fresh=True, began=0.0, reply="Olá, Ana!")
+    for call in (good, replace(good, failure="it was away", status="UNAVAILABLE")):
+        status.add(call)
+    assert status.figures() == {"calls": 2, "failed": 1, "wrong": 0}
+    status.add(replace(good, reply="Olá, Eva!"))
+    assert status.figures() == {"calls": 1, "failed": 0, "wrong": 1}
+    assert status.figures() == {"calls": 0, "failed": 0, "wrong": 0}
+
+
 def test_a_server_that_is_away_is_a_failure_and_no_end(watch: Watch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -117,7 +133,7 @@ def test_sigterm_ends_it_in_order(server: Running, watch: Watch) -> None:
     until(lambda: canary.status()["calls"] > 0)
     canary.process.send_signal(signal.SIGTERM)
     assert canary.process.wait(10) == 0
-    assert [line["event"] for line in canary.log.lines()] == ["calling", "stop"]
+    assert [line["event"] for line in canary.log.lines()] == ["calling", "figures", "stop"]
 
 
 def test_a_configuration_that_cannot_be_used_is_named(tmp_path: Path, watch: Watch) -> None:

@@ -17,7 +17,7 @@ from tests.localcloud.stacks import Stack
 from tests.localcloud.watching import Watched, early, minute
 
 TEMPLATE = (ROOT / "cloudformation/monitoring.yaml").read_text("utf-8")
-ALARMS = ("silent", "failing", "slow", "expiring", "client-fails")
+ALARMS = ("silent", "failing", "slow", "expiring", "client-fails", "client-silent")
 FIGURES = {
     "event": "figures",
     "ready": 1,
@@ -33,6 +33,7 @@ BAD = {
 }
 WELL = dict.fromkeys(ALARMS, "OK")
 FAILURE = {"event": "call", "level": "error", "status": "UNAVAILABLE"}
+BEAT = {"event": "figures", "calls": 20, "failed": 0, "wrong": 0}
 
 
 class Deployment(Watched):
@@ -44,9 +45,9 @@ class Deployment(Watched):
         values = {"Deployment": self.name, "HasClient": "true", "Email": "ana@example.com"}
         self.stack = Stack(client, f"{self.name}-monitoring", TEMPLATE, **values)
 
-    def write_to_client(self, line: dict[str, Any]) -> None:
+    def write_to_client(self, *lines: dict[str, Any], at: int | None = None) -> None:
         self.group, server = f"/{self.name}/client", self.group
-        self.write(line)
+        self.write(*lines, at=at)
         self.group = server
 
     def states(self) -> dict[str, str]:
@@ -69,7 +70,11 @@ def deployments(cloud: Cloud) -> Iterator[dict[str, Deployment]]:
     for ago in range(-4, 4):
         found["well"].write_well(minute(ago))
         found["well"].write(*[CALL | {"code": "INVALID_ARGUMENT"}] * 20, at=minute(ago))
+        found["well"].write_to_client(*[BEAT] * 3, at=minute(ago))
         found["troubled"].write_well(minute(ago))
+        # Its client begins to call in the present minute.
+        beat = BEAT if ago < 1 else BEAT | {"calls": 0}
+        found["troubled"].write_to_client(*[beat] * 3, at=minute(ago))
     for ago in (3, 2, 1):
         found["troubled"].write(*(line for bad in BAD.values() for line in bad), at=minute(ago))
         found["quiet"].write(*[FIGURES] * 3, at=minute(ago))
@@ -108,6 +113,7 @@ def test_no_call_is_no_outage_and_no_heartbeat_is_one(deployments: dict[str, Dep
     quiet = deployments["quiet"]
     assert {quiet.state(name) for name in ("failing", "slow", "client-fails")} == {"OK"}
     until(lambda: quiet.state("silent") == "ALARM", "its heart does not beat", 90)
+    assert quiet.state("client-silent") == "ALARM"
     assert quiet.state("expiring") == "OK"
 
 
@@ -128,4 +134,4 @@ def test_the_address_is_subscribed_and_the_dashboard_has_every_alarm(
         deployment.alarm_name(name) for name in ALARMS
     }
     board = deployment.cloudwatch.get_dashboard(DashboardName=deployment.name)["DashboardBody"]
-    assert deployment.alarm_name("client-fails") in board
+    assert all(deployment.alarm_name(name) in board for name in ALARMS)

@@ -22,6 +22,7 @@ MISSING = {
     "Slow": "notBreaching",
     "Expiring": "ignore",
     "ClientFails": "notBreaching",
+    "ClientSilent": "breaching",
 }
 
 
@@ -92,8 +93,8 @@ def test_the_dashboard_is_json_whatever_its_values(template: dict[str, Any]) -> 
     (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
     body, values = dashboard["DashboardBody"]["Sub"]
     for client in ("", ', "arn:client"'):
-        assert set(values) == {"ClientAlarm", "Query"}
-        filled = body.replace("${ClientAlarm}", client)
+        assert set(values) == {"ClientAlarms", "Query"}
+        filled = body.replace("${ClientAlarms}", client)
         found = json.loads(re.sub(r"\$\{[A-Za-z:.]+\}", "1", filled))
         assert len(found["widgets"]) == 7
 
@@ -122,5 +123,5 @@ def test_every_resource_that_can_carries_the_deployment_and_its_role(
         for resource in template["Resources"].values()
         if "Tags" in resource["Properties"]
     ]
-    assert len(tagged) == 9
+    assert len(tagged) == 10
     assert all(tags["Deployment"] == {"Ref": "Deployment"} and tags["Role"] for tags in tagged)

@@ -1,7 +1,8 @@
 """Calls the greeter around the clock: `python -m saudacao.canary --config CLIENT.TOML ...`.
 
 A service of its own beside the users' clients. It writes each failure to its log as one JSON line,
-and what it has counted so far to the status file: who reads that twice knows what came between.
+three times a minute how many calls there were, and what it has counted so far to the status file:
+who reads that twice knows what came between.
 Exit codes: 0 stopped as asked, 2 a configuration or a status file that cannot be used.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from saudacao.beats import Beats
 from saudacao.interruption import Interruption
 from saudacao.logs import Log
 
@@ -30,6 +32,9 @@ CALLERS = 2
 RECENT = 1000
 # Seconds between two writes of the status file, unless a call has failed.
 QUIET = 0.5
+# Seconds between two lines of figures. The alarm for a client that is silent goes by it
+# (cloudformation/monitoring.yaml).
+FIGURES = 20.0
 
 
 class Status:
@@ -45,6 +50,7 @@ class Status:
         self._releases: Counter[str] = Counter()
         self._connections = {"persistent": Counter[str](), "fresh": Counter[str]()}
         self._counts = Counter(calls=0, failed=0, wrong=0)
+        self._told = self._counts.copy()
         self._last_failure: dict[str, str | None] | None = None
         self._facts = {"release": log.release, "endpoint": endpoint, "since": _now()}
         self._write()
@@ -71,6 +77,13 @@ class Status:
                 # A file that cannot be written grows old, which says it; the calls go on.
                 with contextlib.suppress(OSError):
                     self._write()
+
+    def figures(self) -> dict[str, object]:
+        """Return the calls since the last time, and those of them that failed or were wrong."""
+        with self._adding:
+            found = {name: count - self._told[name] for name, count in self._counts.items()}
+            self._told = self._counts.copy()
+            return {**found}
 
     def _write(self) -> None:
         from saudacao.tally import RANKS, percentiles
@@ -125,6 +138,7 @@ def main() -> None:
         sys.exit(BAD_CONFIGURATION)
     log.info("calling", endpoint=config.endpoint, rate=options.rate)
     notify("READY=1", f"STATUS=calling {config.endpoint}")
+    Beats(log, FIGURES, status.figures).start()
     seconds = interruption.run(probe.run, probe.stop)
     log.info("stop", seconds=round(seconds, 3))
 

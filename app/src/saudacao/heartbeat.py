@@ -1,10 +1,10 @@
-"""Writes the server's figures to its log, again and again: who reads them knows that it lives."""
+"""The server's figures in its log, which are its sign of life too."""
 
 import contextlib
 import time
-from threading import Event, Thread
 
 from saudacao import process, sockets
+from saudacao.beats import Beats
 from saudacao.serving import Parts
 from saudacao.validity import days_left
 
@@ -18,18 +18,10 @@ class Heartbeat:
         self._seconds = seconds
         self._refused = 0
         self._cpu = 0.0
-        self._thread = Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Write from now on, until the process ends."""
-        self._thread.start()
-
-    def _beat(self) -> None:
-        began, beats, never = time.monotonic(), 0, Event()
-        while True:
-            self._parts.log.info("figures", **self.figures())
-            beats += 1
-            never.wait(max(0.0, began + beats * self._seconds - time.monotonic()))
+        Beats(self._parts.log, self._seconds, self.figures).start()
 
     def figures(self) -> dict[str, object]:
         """Return the figures of this moment; `calls_refused` and `cpu_seconds` since the last time.

@@ -37,7 +37,7 @@ class Admission:
         )
 
     def handler(self, method: str, own: Handler | None) -> Handler:
-        """Return the method's handler `own`; None: count the call as refused, return the refusal."""
+        """Return the method's handler `own`; without one count a refusal, and return that."""
         if own is None:
             self._metrics.refuse(UNKNOWN_METHOD)
             return self._unknown
