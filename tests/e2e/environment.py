@@ -31,7 +31,7 @@ PROOF: list[str] = yaml.safe_load((ROOT / "roles/grpc_server/defaults/main.yml")
 # A proof that takes less time than a person's, and calls less often, so that the tests take less;
 # and that bears what other tests do to the machine's pace meanwhile.
 SHORT_PROOF = {
-    "grpc_server_proof_command": [*PROOF, "--rate=60"],
+    "grpc_server_proof_command": [*PROOF, "--rate={{ 60 / ansible_play_batch | length }}"],
     "grpc_server_proof_seconds": 3,
     "grpc_server_proof_calls": 30,
     "grpc_server_proof_slowdown": 20,
