@@ -1,12 +1,15 @@
-"""What the server's parts cost: it and a bare gRPC server with the same greeter, in turns.
+"""What the server's parts cost: it and a bare gRPC server with the same greeter, side by side.
 
-Run it from the repository's root: `python -m bench.server [ROUNDS]`. It prints, for each server,
-the median of the rounds: milliseconds from the start to the first answer, memory (MiB, PSS), calls
-a CPU-second of the server, and the ratio of that to the bare server's in the same round. All that
-a deployed server does is on, and its figures are read every second. The exit code is 1 when the
+Run it from the repository's root: `python -m bench.server [ROUNDS]`. All servers run at the same
+time, and each caller calls one after another, so that what else the machine does slows all of them
+alike; a second bare server shows what is left of that. It prints, for each server, the median of
+the rounds: milliseconds from the start to the first answer, memory (MiB, PSS), microseconds of CPU
+for a call, and how many calls it makes of the CPU with which the bare server makes one. All that a
+deployed server does is on, and its figures are read every second. The exit code is 1 when the
 server without TLS has less than LEAST of the bare one's calls.
 """
 
+import itertools
 import os
 import socket
 import subprocess
@@ -17,7 +20,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,7 +30,8 @@ from saudacao.v1 import saudacao_pb2, saudacao_pb2_grpc
 
 from tests.app.pki import Authority
 
-SECONDS = 2.0
+WARM_SECONDS = 1.0
+SECONDS = 4.0
 LEAST = 0.92
 CONCURRENCY = 16
 MESSAGE = saudacao_pb2.Mensagem(nome="Leonardo")
@@ -56,66 +60,127 @@ class Figures:
 
     start_ms: float
     memory_mib: float
-    calls_per_cpu_second: float
+    call_us: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that has answered."""
+
+    pid: int
+    config: Config
+    start_ms: float
+
+    def cpu(self) -> float:
+        """Return the seconds for which its threads have run."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def memory(self) -> float:
+        """Return its memory in MiB; what processes share counts in parts."""
+        rows = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        (pss,) = (int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+        return pss / 1024
 
 
 def main() -> int:
-    """Measure in turns, print the medians, and return the exit code."""
+    """Measure all servers together, print the medians, and return the exit code."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    bare = [sys.executable, "-c", BARE], None
+    full = [sys.executable, "-m", "saudacao.server"]
     with tempfile.TemporaryDirectory() as folder:
-        tls = Authority(Path(folder))
-        kinds = {
-            "bare": ([sys.executable, "-c", BARE], {}),
-            "full": ([sys.executable, "-m", "saudacao.server"], {"SERVER_PLAINTEXT": "true"}),
-            "full, mTLS": (
-                [sys.executable, "-m", "saudacao.server"],
-                {"SERVER_TLS_DIRECTORY": folder},
-            ),
+        kinds: dict[str, tuple[list[str], dict[str, str] | None]] = {
+            "bare": bare,
+            "bare again": bare,
+            "full": (full, {"SERVER_PLAINTEXT": "true"}),
+            "full, mTLS": (full, {"SERVER_TLS_DIRECTORY": folder}),
         }
+        tls = Authority(Path(folder))
         found: dict[str, list[Figures]] = {kind: [] for kind in kinds}
         for _ in range(rounds):
-            for kind, (command, settings) in kinds.items():
-                found[kind].append(_round(command, settings, tls if "mTLS" in kind else None))
+            with ExitStack() as stack:
+                servers = {
+                    kind: stack.enter_context(
+                        _serving(command, settings, tls if "mTLS" in kind else None)
+                    )
+                    for kind, (command, settings) in kinds.items()
+                }
+                for kind, measured in zip(kinds, _measure([*servers.values()]), strict=True):
+                    found[kind].append(measured)
     ratios = {kind: _ratio(figures, found["bare"]) for kind, figures in found.items()}
     for kind, figures in found.items():
-        speed = median(each.calls_per_cpu_second for each in figures)
         start = median(each.start_ms for each in figures)
         memory = median(each.memory_mib for each in figures)
+        call = median(each.call_us for each in figures)
         sys.stdout.write(
             f"{kind:12} start {start:4.0f} ms  memory {memory:4.1f} MiB  "
-            f"{speed:5.0f} calls/CPU-s  {ratios[kind]:.3f}\n"
+            f"{call:4.0f} us a call  {ratios[kind]:.3f}\n"
         )
     return int(ratios["full"] < LEAST)
 
 
 def _ratio(figures: list[Figures], base: list[Figures]) -> float:
-    """Return the median of the rounds' ratios: what slows a whole round down is not in it."""
-    pairs = zip(figures, base, strict=True)
-    return median(one.calls_per_cpu_second / other.calls_per_cpu_second for one, other in pairs)
+    return median(other.call_us / one.call_us for one, other in zip(figures, base, strict=True))
 
 
-def _round(command: list[str], settings: dict[str, str], tls: Authority | None) -> Figures:
-    port = _free_port()
+@contextmanager
+def _serving(
+    command: list[str], settings: dict[str, str] | None, tls: Authority | None
+) -> Iterator[Server]:
+    """Start a server; one with settings has its figures read until the block ends."""
+    port, figures_port = _free_port(), _free_port()
     config = tls.config(port) if tls else Config(f"127.0.0.1:{port}", "")
-    figures_port = _free_port()
     own = {"SERVER_PORT": str(port), "READINESS_PORT": str(figures_port)}
-    environment = os.environ | settings | own
+    environment = os.environ | (settings or {}) | own
     # A pipe with a reader, as the journal is: a file or /dev/null would flatter the log.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as journal:
         started = time.monotonic()
         with subprocess.Popen(
             [*command, str(port)], env=environment, stderr=journal.stdin
         ) as server:
-            _await(port)
-            with connect(config, own_connection=True) as channel:
-                saudacao_pb2_grpc.SaudacaoServiceStub(channel).Saudar(MESSAGE, timeout=20)
-            start_ms = (time.monotonic() - started) * 1000
-            with _reading(figures_port if settings else None):
-                speed = _load(config, server.pid)
-            figures = Figures(start_ms, _memory(server.pid), speed)
-            server.kill()
-        journal.kill()
-    return figures
+            try:
+                _await(port)
+                with connect(config, own_connection=True) as channel:
+                    saudacao_pb2_grpc.SaudacaoServiceStub(channel).Saudar(MESSAGE, timeout=20)
+                start_ms = (time.monotonic() - started) * 1000
+                with _reading(figures_port if settings else None):
+                    yield Server(server.pid, config, start_ms)
+            finally:
+                server.kill()
+                journal.kill()
+
+
+def _measure(servers: list[Server]) -> list[Figures]:
+    """Call all servers in turns for WARM_SECONDS, then for SECONDS that count."""
+    ended = threading.Event()
+    turns = [0] * CONCURRENCY
+
+    def work(caller: int) -> None:
+        with ExitStack() as stack:
+            channels = [
+                stack.enter_context(connect(each.config, own_connection=True)) for each in servers
+            ]
+            greets = [saudacao_pb2_grpc.SaudacaoServiceStub(each).Saudar for each in channels]
+            for greet in itertools.islice(itertools.cycle(greets), caller % len(greets), None):
+                greet(MESSAGE, timeout=20)
+                turns[caller] += 1
+                if ended.is_set():
+                    return
+
+    with futures.ThreadPoolExecutor(CONCURRENCY) as threads:
+        working = [threads.submit(work, caller) for caller in range(CONCURRENCY)]
+        time.sleep(WARM_SECONDS)
+        before, began = [each.cpu() for each in servers], sum(turns)
+        time.sleep(SECONDS)
+        used = [each.cpu() - cpu for each, cpu in zip(servers, before, strict=True)]
+        calls = (sum(turns) - began) / len(servers)
+        ended.set()
+        for each in working:
+            each.result()
+    return [
+        Figures(each.start_ms, each.memory(), cpu / calls * 1e6)
+        for each, cpu in zip(servers, used, strict=True)
+    ]
 
 
 def _await(port: int) -> None:
@@ -147,36 +212,6 @@ def _reading(port: int | None) -> Iterator[None]:
             ended.set()
         if reading:
             reading.result()
-
-
-def _load(config: Config, pid: int) -> float:
-    before, end = _cpu(pid), time.monotonic() + SECONDS
-
-    def work() -> int:
-        calls = 0
-        with connect(config, own_connection=True) as channel:
-            greet = saudacao_pb2_grpc.SaudacaoServiceStub(channel).Saudar
-            while time.monotonic() < end:
-                greet(MESSAGE, timeout=20)
-                calls += 1
-        return calls
-
-    with futures.ThreadPoolExecutor(CONCURRENCY) as threads:
-        calls = sum(
-            thread.result() for thread in [threads.submit(work) for _ in range(CONCURRENCY)]
-        )
-    return calls / (_cpu(pid) - before)
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(pid: int) -> float:
-    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    (pss,) = (int(row.split()[1]) for row in rows if row.startswith("Pss:"))
-    return pss / 1024
 
 
 def _free_port() -> int:
