@@ -98,17 +98,21 @@ def test_records_of_pythons_logging_become_lines(pipe: tuple[int, int]) -> None:
     assert (line["logger"], line["message"]) == ("library", "watch out")
 
 
+def line(**fields: object) -> dict[str, object]:
+    return {"time": time.time(), "level": "info", "event": "call", "release": "r9", **fields}
+
+
 def test_lines_that_may_wait_come_by_themselves_and_in_order(pipe: tuple[int, int]) -> None:
     log = Log("r9", pipe[1])
     for number in range(3):
-        log.soon("call", {"number": number})
+        log.soon(line(number=number))
     with os.fdopen(pipe[0]) as reader:
         assert [json.loads(reader.readline())["number"] for _ in range(3)] == [0, 1, 2]
 
 
 def test_a_line_that_may_not_wait_takes_those_before_it_along(pipe: tuple[int, int]) -> None:
     log = Log("r9", pipe[1])
-    log.soon("call", {})
+    log.soon(line())
     log.warning("watch")
     events = [json.loads(line)["event"] for line in os.read(pipe[0], 1000).splitlines()]
     assert events == ["call", "watch"]
@@ -121,13 +125,13 @@ def test_lines_that_may_wait_cost_no_time_when_nobody_reads() -> None:
     with theirs:
         begun = time.monotonic()
         for _ in range(MOST_WAITING):
-            log.soon("call", {"text": "x" * 1000})
+            log.soon(line(text="x" * 1000))
         assert time.monotonic() - begun < STALLED_AFTER
 
 
 def test_closing_writes_what_waits(pipe: tuple[int, int]) -> None:
     log = Log("r9", pipe[1])
-    log.soon("call", {})
+    log.soon(line())
     log.close()
     os.set_blocking(pipe[0], False)
     assert json.loads(os.read(pipe[0], 1000))["event"] == "call"

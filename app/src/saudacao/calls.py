@@ -15,7 +15,7 @@ from saudacao.connection import REQUEST_ID
 from saudacao.errors import InvalidRequestError
 from saudacao.handlers import Continuation, Handler, Interceptor
 from saudacao.health import is_health
-from saudacao.logs import Log, current_call
+from saudacao.logs import Log, current_call, describe
 from saudacao.metrics import MOST_METHODS, Counts, Metrics
 
 RELEASE = "x-release"
@@ -180,12 +180,15 @@ class _Call:
 
     def end(self) -> None:
         """Note that the handler has done its part."""
-        if self.context.is_active():
-            self._add_metadata()
-            code = cast(_Outcome, self.context).code()
-            self._write("OK" if code is None else code.name)
-        else:
+        if not self.context.is_active():
             self._write("CANCELLED")
+            return
+        self._add_metadata()
+        code = cast(_Outcome, self.context).code()
+        if code is None or code is grpc.StatusCode.OK:
+            self._behavior.log.soon(self._line("info", "OK"))
+        else:
+            self._write(code.name)
 
     def fail(self, error: BaseException) -> None:
         """Note that the handler has raised an error; raise another for one that says no status."""
@@ -210,30 +213,31 @@ class _Call:
         own = self.context.trailing_metadata() or ()
         self.context.set_trailing_metadata((*own, (REQUEST_ID, self._id), self._behavior.release))
 
-    def _write(self, code: str, error: BaseException | None = None, **more: object) -> None:
-        now = time.monotonic()
-        behavior = self._behavior
-        log = behavior.log
+    def _line(self, level: str, code: str) -> dict[str, Any]:
+        """Count the end of the call, and return its line."""
+        behavior, now = self._behavior, time.monotonic()
         behavior.counts.end(code, now - self._arrived)
-        fields = {
+        return {
+            "time": time.time(),
+            "level": level,
+            "event": "call",
+            "release": behavior.log.release,
             "request_id": self._id,
             "method": behavior.method,
             "code": code,
             "duration_ms": (now - self._started) * 1e6 // 1 / 1e3,
             "request_bytes": self.request_bytes,
-            **more,
         }
-        if code == "OK":
-            log.soon("call", fields)
-            return
+
+    def _write(self, code: str, error: BaseException | None = None, **more: object) -> None:
+        levels = {"RESOURCE_EXHAUSTED": "warning"}
+        line = self._line(levels.get(code, "info") if error is None else "error", code)
         # Not for every call: gRPC lets go of Python's one lock to look it up.
-        fields["peer"] = self.context.peer()
+        line |= {**more, "peer": self.context.peer()}
         if error is not None:
-            log.failure("call", error, **fields)
-        elif code == "RESOURCE_EXHAUSTED":
-            log.warning("call", **fields)
-        else:
-            log.info("call", **fields)
+            line |= describe(error)
+        self._behavior.log.soon(line)
+        self._behavior.log.flush()
 
 
 def _choose_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -9,6 +9,7 @@ from collections import deque
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
+from typing import Any
 
 import orjson
 
@@ -28,9 +29,8 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # runs the interceptors and the handler of a call in one context, on different threads.
 current_call: ContextVar[tuple[str, float]] = ContextVar("current_call")
 
-# What becomes a line when it is written: the time (Unix, in seconds), the level, the event and the
-# fields, which nobody changes any more.
-_Line = tuple[float, str, str, dict[str, object]]
+# What becomes a line when it is written; until then its time is a number, the Unix time in seconds.
+_Line = dict[str, Any]
 
 
 class Log:
@@ -46,9 +46,13 @@ class Log:
         self._writer = Thread(target=self._write_waiting, name="log", daemon=True)
         self._writer.start()
 
-    def soon(self, event: str, fields: dict[str, object]) -> None:
-        """Write an event of normal operation together with others, within TOGETHER seconds."""
-        self._waiting.append((time.time(), "info", event, fields))
+    def soon(self, line: _Line) -> None:
+        """Write a line together with others, within TOGETHER seconds.
+
+        It begins with its `time` (Unix, in seconds), `level`, `event` and `release`, and is the
+        log's from now on.
+        """
+        self._waiting.append(line)
         if not self._some_wait.is_set():
             self._some_wait.set()
 
@@ -62,22 +66,19 @@ class Log:
 
     def failure(self, event: str, error: BaseException | None = None, **fields: object) -> None:
         """Write a failure, with the error's type, text and traceback if one is given."""
-        if error is not None:
-            text = "".join(traceback.format_exception(error))
-            fields |= {"error": f"{type(error).__name__}: {error}"}
-            fields |= {"traceback": text[-LONGEST_TRACEBACK:]}
-        self.write("error", event, fields)
+        self.write("error", event, fields if error is None else fields | describe(error))
 
     def write(self, level: str, event: str, fields: dict[str, object]) -> None:
         """Write one line; `fields` follow the time, the level, the event and the release."""
-        self._waiting.append((time.time(), level, event, fields))
+        line = {"time": time.time(), "level": level, "event": event, "release": self.release}
+        self._waiting.append(line | fields)
         self.flush()
 
     def flush(self) -> None:
         """Write the lines that wait."""
         with self._writing:
             waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            _write(self.descriptor, b"".join(self._encode(*line) for line in waiting))
+            _write(self.descriptor, b"".join(map(_encode, waiting)))
 
     def close(self) -> None:
         """Write the lines that wait, and end the thread that does. For the end of a server."""
@@ -85,26 +86,21 @@ class Log:
         self._some_wait.set()
         self._writer.join()
 
-    def _encode(self, at: float, level: str, event: str, fields: dict[str, object]) -> bytes:
-        line = {
-            "time": datetime.fromtimestamp(at, UTC),
-            "level": level,
-            "event": event,
-            "release": self.release,
-            **fields,
-        }
-        try:
-            return orjson.dumps(line, str, _OPTIONS)
-        except orjson.JSONEncodeError:  # such as text that is no valid Unicode
-            safe = {key: value if key == "time" else ascii(value) for key, value in line.items()}
-            return orjson.dumps(safe, option=_OPTIONS)
-
     def _write_waiting(self) -> None:
         while not self._closed:
             self._some_wait.wait()
             time.sleep(TOGETHER)
             self._some_wait.clear()
             self.flush()
+
+
+def describe(error: BaseException) -> dict[str, object]:
+    """Return an error's type and text, and its traceback, as fields of a line."""
+    text = "".join(traceback.format_exception(error))
+    return {
+        "error": f"{type(error).__name__}: {error}",
+        "traceback": text[-LONGEST_TRACEBACK:],
+    }
 
 
 class LogHandler(logging.Handler):
@@ -123,6 +119,15 @@ class LogHandler(logging.Handler):
             text = "".join(traceback.format_exception(record.exc_info[1]))
             fields["traceback"] = text[-LONGEST_TRACEBACK:]
         self._log.write(record.levelname.lower(), "log", fields)
+
+
+def _encode(line: _Line) -> bytes:
+    line["time"] = datetime.fromtimestamp(line["time"], UTC)
+    try:
+        return orjson.dumps(line, str, _OPTIONS)
+    except orjson.JSONEncodeError:  # such as text that is no valid Unicode
+        safe = {key: value if key == "time" else ascii(value) for key, value in line.items()}
+        return orjson.dumps(safe, option=_OPTIONS)
 
 
 def _write(descriptor: int, lines: bytes) -> None:
