@@ -19,7 +19,7 @@ STALLED_AFTER = 1.0
 
 # Lines that may wait are written together after so many seconds. A write for each would let go of
 # Python's one lock in every call, and make all threads run for it.
-TOGETHER = 0.02
+TOGETHER = 0.1
 # With a reader that takes nothing, the oldest lines are given up beyond so many.
 MOST_WAITING = 10_000
 
