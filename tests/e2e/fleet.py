@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -84,6 +85,16 @@ class Hosts:
             AutoScalingGroupName=self.group, HealthCheckGracePeriod=seconds
         )
         return before
+
+    @contextmanager
+    def none_launched(self) -> Iterator[None]:
+        """Keep the group from launching hosts until the block ends."""
+        which: Any = {"AutoScalingGroupName": self.group, "ScalingProcesses": ["Launch"]}
+        self.aws.autoscaling.suspend_processes(**which)
+        try:
+            yield
+        finally:
+            self.aws.autoscaling.resume_processes(**which)
 
     def calls(self) -> dict[str, int]:
         """Return how many greetings each server was asked for since it started."""
