@@ -83,7 +83,7 @@ def test_a_call_is_found_on_whichever_host_took_it(environment: Environment) -> 
 def test_a_host_that_is_gone_is_an_alarm_until_another_one_has_come(
     environment: Environment, watched: Watched, hosts: Hosts
 ) -> None:
-    """One that is replaced within a minute may raise none: a few lines are missing in each of two."""
+    """One that is replaced within a minute may raise none: few lines are missing in each of two."""
     before, gone = hosts.staying(), hosts.oldest().instance
     with hosts.none_launched():
         hosts.aws.ec2.terminate_instances(InstanceIds=[gone])
