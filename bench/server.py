@@ -32,8 +32,8 @@ from tests.app.pki import Authority
 
 WARM_SECONDS = 1.0
 SECONDS = 5.0
-# Three times as often as Prometheus is usually told to. On a machine of 24 GiB the kernel takes 9 ms
-# to go through its table of sockets for it.
+# Three times as often as Prometheus is usually told to. For it, the kernel takes 9 ms on a machine
+# of 24 GiB to go through its table of sockets.
 READING_SECONDS = 5.0
 LEAST = 0.92
 CONCURRENCY = 16
