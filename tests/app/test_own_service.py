@@ -23,8 +23,8 @@ def python(tmp_path: Path) -> Path:
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     (own,) = tmp_path.glob("venv/lib/python*/site-packages")
-    for packages in site.getsitepackages():
-        (own / "outer.pth").write_text(f"import site; site.addsitedir({packages!r})\n")
+    outer = (f"import site; site.addsitedir({one!r})\n" for one in site.getsitepackages())
+    (own / "outer.pth").write_text("".join(outer))
     (wheel,) = tmp_path.glob("sums-1.0.0-*.whl")
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-index"]
     subprocess.run(

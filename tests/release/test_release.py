@@ -187,8 +187,7 @@ def test_arm_hosts_get_wheels_for_arm(machine: Machine) -> None:
 
 @pytest.fixture
 def unpacked(built: Machine, tmp_path: Path) -> Path:
-    with tarfile.open(built.archives()[0]) as tar:
-        tar.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(built.archives()[0], tmp_path)
     return tmp_path
 
 
