@@ -54,7 +54,7 @@ class Credentials:
 
         async def checked(scope: dict[str, Any], receive: Any, send: Any) -> None:
             if scope["type"] == "http":
-                from_host = self._is_host(scope)
+                from_host = self.is_host(scope)
                 if from_host and scope["path"].startswith("/_") and scope["path"] not in _HEALTH:
                     await _refuse(send)
                     return
@@ -68,7 +68,8 @@ class Credentials:
 
         return checked
 
-    def _is_host(self, scope: dict[str, Any]) -> bool:
+    def is_host(self, scope: dict[str, Any]) -> bool:
+        """Whether a request comes from a host, not from this machine."""
         source = IPv4Address((scope.get("client") or ("127.0.0.1",))[0])
         return source in self._settings.private_range
 

@@ -149,7 +149,8 @@ def run(settings: Settings, image: str) -> None:
     for thread in threads:
         thread.start()
     try:
-        application = credentials.checking(Faults(controller.cut_off).before(emulator.app.app))
+        faults = Faults(controller.cut_off, credentials.is_host)
+        application = credentials.checking(faults.before(emulator.app.app))
         asyncio.run(_serve(application, _configuration(settings)))
     finally:
         for one in running:

@@ -26,10 +26,18 @@ _SIGNED_FOR = re.compile(rb"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 
 
 class Faults:
-    """Knows which calls are refused, and whether hosts are cut off."""
+    """Knows which calls are refused, and whether hosts are cut off.
 
-    def __init__(self, cut_off: Callable[[bool], None]) -> None:
-        self._cut_off = cut_off
+    Args:
+        cut_off: Closes the way from hosts to the API, or opens it.
+        is_host: Tells whether a request, by its scope, comes from a host.
+
+    """
+
+    def __init__(
+        self, cut_off: Callable[[bool], None], is_host: Callable[[dict[str, Any]], bool]
+    ) -> None:
+        self._cut_off, self._is_host = cut_off, is_host
         self._faults: dict[str, Any] = {"outage": False, "calls": {}}
 
     def before(self, application: Application) -> Application:
@@ -55,6 +63,9 @@ class Faults:
         self._cut_off(self._faults["outage"])
 
     def _fault(self, scope: dict[str, Any]) -> str | None:
+        # What a host sent just before the way was closed is read after it.
+        if self._faults["outage"] and self._is_host(scope):
+            return "break"
         headers = {name.lower(): value for name, value in scope["headers"]}
         target = headers.get(b"x-amz-target", b"").rpartition(b".")[2]
         signed = _SIGNED_FOR.search(headers.get(b"authorization", b""))

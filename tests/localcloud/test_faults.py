@@ -1,5 +1,6 @@
 """Trouble that a test makes: calls that are refused, and an API that hosts cannot reach."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from localcloud.faults import Faults
 from tests.conftest import Cloud
 from tests.localcloud.conftest import Launch, connection
 from tests.localcloud.guests import until
@@ -87,6 +89,31 @@ def test_hosts_reach_the_api_no_more_while_it_is_out(
     until(lambda: "TimeoutError" in host.run(f"sudo {asked}"), "the open connection is silent")
     cloud.command("fault", "none")
     assert host.run(fresh) == "200"
+
+
+@pytest.mark.parametrize(("client", "status"), [("10.0.0.7", 503), ("127.0.0.1", 200)])
+def test_what_a_host_sent_just_before_the_outage_is_refused(client: str, status: int) -> None:
+    answered = []
+
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def ask(method: str, path: str, body: bytes = b"") -> None:
+        async def receive() -> dict[str, Any]:
+            return {"body": body}
+
+        async def send(message: dict[str, Any]) -> None:
+            answered.append(message.get("status"))
+
+        scope = {"type": "http", "method": method, "path": path, "client": (client, 1)}
+        await asked({**scope, "headers": []}, receive, send)
+
+    faults = Faults(lambda _: None, lambda scope: scope["client"][0] != "127.0.0.1")
+    asked = faults.before(application)
+    asyncio.run(ask("PUT", "/_localcloud/faults", b'{"outage": true}'))
+    answered.clear()
+    asyncio.run(ask("POST", "/"))
+    assert answered[0] == status
 
 
 @pytest.mark.parametrize(
