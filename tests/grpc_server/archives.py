@@ -71,6 +71,12 @@ def variant(archive: Path, release: str, settings: dict[str, str]) -> Path:
     return write(archive.with_name(f"{release}.tar"), files)
 
 
+def without_pip(archive: Path) -> Path:
+    """Take pip out of an archive: its packages cannot be installed, only be had already."""
+    files = contents(archive)
+    return write(archive, {name: data for name, data in files.items() if "/pip-" not in name})
+
+
 def slow(archive: Path, release: str) -> Path:
     """Return a release beside a real one whose service slow.Slow takes 2 s for a call of Wait.
 

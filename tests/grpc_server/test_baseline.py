@@ -108,6 +108,13 @@ def test_a_unit_masked_until_the_next_boot_is_named(host: Config) -> None:
     assert baseline.drift(host, RELEASE)["files"] == {str(mask): "masks a unit"}
 
 
+def test_what_would_be_recorded_anew_is_told_without_recording_it(host: Config) -> None:
+    assert baseline.is_recorded(host)
+    _write(host.root / "etc/systemd/system/saudacao@.service", "x")
+    assert not baseline.is_recorded(host)
+    assert baseline.drift(host, RELEASE)["files"]
+
+
 def test_a_drop_in_is_never_taken_for_deployed(host: Config) -> None:
     _write(host.root / "etc/systemd/system/saudacao@.service.d/more.conf")
     baseline.record(host)

@@ -56,6 +56,41 @@ def test_wheels_that_are_not_what_the_release_names_are_refused(deployment: Depl
     assert deployment.host.run(f"ls -d {RELEASES}/0.4.0-forged", check=False).stdout == ""
 
 
+def venv(release: str) -> str:
+    return f"{RELEASES}/{release}/venv"
+
+
+def test_a_release_with_the_same_packages_has_an_environment_of_its_own(
+    deployment: Deployment,
+) -> None:
+    """It is copied, without pip; nothing in it leads to the release that it was copied from."""
+    host, release = deployment.host, "0.4.0-alike"
+    archive = archives.without_pip(archives.variant(deployment.archive, release, {}))
+    assert host.install(archive) == release
+    programs = f"find {venv(release)}/bin -type f -exec grep -l {deployment.release} {{}} +"
+    assert host.run(programs, check=False).stdout == ""
+    differing = f"diff -rq {venv(deployment.release)}/lib {venv(release)}/lib"
+    assert host.run(differing).stdout == ""
+    first = host.run(f"head -1 {venv(release)}/bin/saudacao-client").stdout.strip()
+    assert first == f"#!{venv(release)}/bin/python"
+    assert host.ask("status", "--compare", release)["edited"] == []
+    host.ask("switch", release)
+    assert host.ask("confirm", release)["release"] == release
+
+
+def test_an_edited_environment_is_not_copied(deployment: Deployment) -> None:
+    host, release = deployment.host, "0.4.0-clean"
+    edited = f"{RELEASES}/*/venv/lib/python3.11/site-packages/saudacao/greeter.py"
+    host.run(f"for file in {edited}; do cp -a $file $file.before; echo '# x' >> $file; done")
+    try:
+        archive = archives.variant(deployment.archive, release, {})
+        assert host.install(archive) == release
+        assert host.run(f"grep '# x' {edited}").stdout.count("# x") > 0
+        assert host.run(f"grep '# x' {edited.replace('*', release)}", check=False).stdout == ""
+    finally:
+        host.run(f"for file in {edited}; do test ! -e $file.before || mv $file.before $file; done")
+
+
 def test_old_releases_go_and_those_in_use_stay(deployment: Deployment, second: str) -> None:
     host = deployment.host
     for number in range(6):

@@ -121,7 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     undo.add_argument("release", metavar="RELEASE")
     changing("back", "undo the switch, or return to the release before")
     changing("certificates", "check the staged certificates and take them into use")
-    verbs.add_parser("status", help="say which releases are here and which one is in use")
+    status = verbs.add_parser("status", help="say which releases are here and which one is in use")
+    status.add_argument(
+        "--compare", metavar="RELEASE", help="say too what differs from what was deployed"
+    )
     verbs.add_parser("journal", help="say which runs there were, and how they ended")
     begin = verbs.add_parser(
         "begin",

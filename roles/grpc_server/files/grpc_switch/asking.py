@@ -28,7 +28,7 @@ def answer(config: Config, options: argparse.Namespace) -> Any:
         return record(config, options.release)
     if options.verb == "history":
         return history(config, options.hours)
-    return {"status": status, "report": report}[options.verb](config)
+    return report(config) if options.verb == "report" else status(config, options.compare)
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:

@@ -28,14 +28,17 @@ def record(config: Config, release: str | None = None) -> dict[str, Any]:
 
     The answer names the files of a release that were `edited` since it was installed.
     """
-    path = config.state / "deployed.json"
-    files = _files(config)
-    text = json.dumps({"files": files, "packages": packages()}, indent=2) + "\n"
-    changed = not path.exists() or path.read_text() != text
+    text = _deployed(config)
+    changed = _recorded(config) != text
     if changed:
-        write_atomically(path, text)
+        write_atomically(_record(config), text)
     found = edited(config, release) if release else None
-    return {"changed": changed, "files": len(files), "edited": found or []}
+    return {"changed": changed, "edited": found or []}
+
+
+def is_recorded(config: Config) -> bool:
+    """Tell whether what was recorded is what there is now."""
+    return _recorded(config) == _deployed(config)
 
 
 def drift(config: Config, release: str | None) -> dict[str, Any]:
@@ -43,8 +46,7 @@ def drift(config: Config, release: str | None) -> dict[str, Any]:
 
     `recorded` and `manifest` tell whether there was something to compare with.
     """
-    path = config.state / "deployed.json"
-    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    before: dict[str, Any] = json.loads(_recorded(config) or "{}")
     found = edited(config, release) if release else []
     answer: dict[str, Any] = {"recorded": bool(before), "manifest": found is not None}
     answer["edited"] = found or []
@@ -98,6 +100,19 @@ def packages() -> dict[str, str]:
         if name in found and version:
             found[name] = version
     return found
+
+
+def _record(config: Config) -> Path:
+    return config.state / "deployed.json"
+
+
+def _recorded(config: Config) -> str:
+    path = _record(config)
+    return path.read_text() if path.exists() else ""
+
+
+def _deployed(config: Config) -> str:
+    return json.dumps({"files": _files(config), "packages": packages()}, indent=2) + "\n"
 
 
 def _differences(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:

@@ -16,22 +16,9 @@ if TYPE_CHECKING:
     from .config import Config
 
 DESCRIPTION = "release.json"
-INSTALL_SECONDS = 300
 # An unpacked environment with its bytecode takes about four times its wheels.
 GROWTH = 5
 MEBIBYTE = 1024 * 1024
-# pip works from wheels alone, runs no code of theirs and needs nothing but the release's folder.
-SANDBOX = (
-    "CapabilityBoundingSet=",
-    "NoNewPrivileges=yes",
-    "PrivateDevices=yes",
-    "PrivateNetwork=yes",
-    "PrivateTmp=yes",
-    "ProtectHome=yes",
-    "ProtectSystem=strict",
-    # In an empty network; what matters is that UNIX, and with it systemd and D-Bus, is missing.
-    "RestrictAddressFamilies=AF_INET",
-)
 
 
 @dataclass(frozen=True)
@@ -128,37 +115,18 @@ class Releases:
             )
 
     def _build(self, path: Path, folder: Path, description: dict[str, Any]) -> None:
-        from . import archive
+        from . import archive, environment
         from .baseline import write_manifest
 
+        alike = [
+            self.config.folder(release)
+            for release, installed in self.installed().items()
+            if installed.get("python") == description["python"]
+        ]
         archive.unpack(path, folder)
-        run(self.config.python, "-I", "-m", "venv", "--without-pip", folder / "venv")
-        self._install_wheels(folder)
+        environment.make(self.config, folder, alike)
         shutil.rmtree(folder / "wheels")
         text = json.dumps(description, indent=2) + "\n"
         write_manifest(folder, text)
         run("sync", "--file-system", folder)
         write_atomically(folder / DESCRIPTION, text)
-
-    def _install_wheels(self, folder: Path) -> None:
-        pip = list((folder / "wheels").glob("pip-*.whl"))
-        if len(pip) != 1:
-            raise RefusedError(f"the archive holds {len(pip)} wheels of pip, not one")
-        paths = (f"ReadWritePaths={folder}", f"InaccessiblePaths=-{self.config.tls}")
-        unit = [f"--property={value}" for value in (*SANDBOX, *paths)]
-        command: list[str | Path] = [
-            folder / "venv/bin/python",
-            "-I",
-            pip[0] / "pip",
-            "--isolated",
-            "install",
-        ]
-        options = ["--no-index", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-        options += ["--no-cache-dir", "--disable-pip-version-check", "--quiet", "--find-links"]
-        sources: list[str | Path] = [
-            folder / "wheels",
-            "--requirement",
-            folder / "requirements.txt",
-        ]
-        sandbox = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *unit]
-        run(*sandbox, *command, *options, *sources, timeout=INSTALL_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,15 @@ from .lease import Lease
 if TYPE_CHECKING:
     from .config import Config
 
+DESCRIPTORS = "descriptors.binpb"
 
-def status(config: Config) -> dict[str, Any]:
-    """Return the release in use, the way back, every installed release and its unit's state."""
+
+def status(config: Config, compared: str | None = None) -> dict[str, Any]:
+    """Return the release in use, the way back, every installed release and its unit's state.
+
+    With a release to be `compared`, also `recorded`, whether `record` would change nothing, and
+    `edited`, the release's files that were edited since it was installed.
+    """
     record = mapping.read(config)
     loaded = mapping.loaded(config)
     equals_file = loaded == mapping.written(config)
@@ -40,7 +47,14 @@ def status(config: Config) -> dict[str, Any]:
         "guard": Instances(config).guard(),
         "lease": Lease(config).holder(),
         "free_mebibytes": _free_mebibytes(config),
+        **(_compared(config, compared) if compared else {}),
     }
+
+
+def _compared(config: Config, release: str) -> dict[str, Any]:
+    from .baseline import edited, is_recorded
+
+    return {"recorded": is_recorded(config), "edited": edited(config, release) or []}
 
 
 def _releases(config: Config) -> dict[str, dict[str, Any]]:
@@ -49,6 +63,7 @@ def _releases(config: Config) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "version": description.get("version"),
+            "interface": _interface(config, name),
             "deployed": deployed.get(name, {}).get("at"),
             "deployed_by": deployed.get(name, {}).get("by"),
             "enabled": name in enabled,
@@ -57,6 +72,12 @@ def _releases(config: Config) -> dict[str, dict[str, Any]]:
         }
         for name, description in Releases(config).installed().items()
     }
+
+
+def _interface(config: Config, release: str) -> str | None:
+    """Return the SHA-256 of a release's descriptors; None when it has none."""
+    path = config.folder(release) / DESCRIPTORS
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def _is_settled(record: mapping.Record, releases: dict[str, dict[str, Any]]) -> bool:
