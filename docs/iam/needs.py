@@ -36,7 +36,6 @@ class Call:
 
 
 _FLEET = ("fleet",)
-_NO_MONITORING = "the tests deploy with the policies of a topology alone"
 CALLS = (
     Call("cloudformation:DescribeStacks", "every playbook: the stack's outputs and state"),
     Call("cloudformation:ListStackResources", "the inventory: hosts and groups of the stack"),
@@ -101,18 +100,8 @@ CALLS = (
     Call("s3:ListBucket", "release_publish: old releases; stack_delete: is it there?", _FLEET),
     Call("s3:ListBucketVersions", "stack_delete: what is to be emptied", _FLEET),
     Call("s3:DeleteObjectVersion", "stack_delete: empties the bucket", _FLEET),
-    Call(
-        "cloudwatch:DescribeAlarms",
-        "cloud_status: status.yml",
-        ("monitoring",),
-        unexercised=_NO_MONITORING,
-    ),
-    Call(
-        "logs:FilterLogEvents",
-        "cloud_logs: logs.yml",
-        ("monitoring",),
-        unexercised=_NO_MONITORING,
-    ),
+    Call("cloudwatch:DescribeAlarms", "cloud_status: status.yml", ("monitoring",)),
+    Call("logs:FilterLogEvents", "cloud_logs: logs.yml", ("monitoring",)),
     Call(
         "iam:CreateServiceLinkedRole",
         "AWS, in the deployer's name: the first group and balancer of an account",

@@ -1,6 +1,6 @@
 """A deployed host whose log is shipped: what arrives, what is told of it, and an alarm in time.
 
-The order matters.
+Who deploys has the policies of docs/iam alone. The order matters.
 """
 
 import json
@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Cloud
 from tests.e2e.conftest import EnvironmentFactory
+from tests.e2e.deployer import Deployer
 from tests.e2e.environment import Environment
 from tests.localcloud.guests import until
 from tests.localcloud.watching import Watched
@@ -24,13 +25,16 @@ SECONDS_TO_ALARM = 120
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment: EnvironmentFactory) -> Iterator[Environment]:
-    environment = new_environment("watched", monitoring=True)
-    environment.playbook("site.yml")
-    yield environment
-    run = environment.playbook("teardown.yml")
-    assert "removed       the servers' log  /watched/server" in run.output
-    assert "nothing of watched is left" in run.output
+def deployer(new_environment: EnvironmentFactory) -> Iterator[Deployer]:
+    hired = Deployer.hire(new_environment("watched", monitoring=True))
+    hired.environment.playbook("site.yml")
+    yield hired
+    hired.dismiss()
+
+
+@pytest.fixture(scope="module")
+def environment(deployer: Deployer) -> Environment:
+    return deployer.environment
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +206,19 @@ def test_what_callers_send_comes_out_nowhere(environment: Environment, watched: 
     assert len(keys) == 4
     for key in keys:
         assert not [line for line in key.read_text().splitlines()[1:-1] if line in text]
+
+
+def test_the_policies_were_enough_and_nothing_is_left(deployer: Deployer) -> None:
+    run = deployer.environment.playbook("teardown.yml")
+    assert "removed       the servers' log  /watched/server" in run.output
+    assert "nothing of watched is left" in run.output
+    assert deployer.refused() == set()
+    assert deployer.not_asked_for("monitoring") == set()
+
+
+def test_every_statement_for_watching_was_the_only_one_to_allow_something(
+    deployer: Deployer,
+) -> None:
+    [path] = [path for path in deployer.documents if path.stem == "monitoring"]
+    statements = {one["Sid"] for one in deployer.documents[path]["Statement"]}
+    assert deployer.idle() & statements == deployer.unexercised & statements
