@@ -20,7 +20,7 @@ def built(release: str, *, changed: bool = False, **values: Any) -> dict[str, An
 def runs(release: str | None, *, settled: bool = True) -> dict[str, Any]:
     said = json.dumps({"release": release, "settled": settled})
     return event("Ask", host="i-1", role="grpc_server", action="command", changed=False,
-                 cmd=["grpc-switch", "status"], stdout=said)  # fmt: skip
+                 cmd=["grpc-switch", "status", "--compare", "new"], stdout=said)  # fmt: skip
 
 
 def plan(*events: dict[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _in_progress(lease: Mapping[str, Any]) -> str:
 
 def _asks_status(event: Event) -> bool:
     command = event.get("cmd")
-    return isinstance(command, list) and command[-1:] == ["status"] and event["role"] != ""
+    return isinstance(command, list) and command[1:2] == ["status"] and event["role"] != ""
 
 
 def _differing(diff: Any) -> list[str]:
