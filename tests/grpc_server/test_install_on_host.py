@@ -67,8 +67,8 @@ def test_a_release_with_the_same_packages_has_an_environment_of_its_own(
     host, release = deployment.host, "0.4.0-alike"
     archive = archives.without_pip(archives.variant(deployment.archive, release, {}))
     assert host.install(archive) == release
-    programs = f"find {venv(release)}/bin -type f -exec grep -l {deployment.release} {{}} +"
-    assert host.run(programs, check=False).stdout == ""
+    named = f"cd {venv(release)} && grep -hoI '{RELEASES}/[^/]*' bin/* pyvenv.cfg | sort -u"
+    assert host.run(named).stdout.split() == [f"{RELEASES}/{release}"]
     differing = f"diff -rq {venv(deployment.release)}/lib {venv(release)}/lib"
     assert host.run(differing).stdout == ""
     first = host.run(f"head -1 {venv(release)}/bin/saudacao-client").stdout.strip()
@@ -78,17 +78,21 @@ def test_a_release_with_the_same_packages_has_an_environment_of_its_own(
     assert host.ask("confirm", release)["release"] == release
 
 
-def test_an_edited_environment_is_not_copied(deployment: Deployment) -> None:
+def test_an_edited_environment_is_not_copied(deployment: Deployment, second: str) -> None:
+    """Nor that of a release which somebody took its requirements from."""
     host, release = deployment.host, "0.4.0-clean"
+    taken = f"{RELEASES}/{second}/requirements.txt"
     edited = f"{RELEASES}/*/venv/lib/python3.11/site-packages/saudacao/greeter.py"
     host.run(f"for file in {edited}; do cp -a $file $file.before; echo '# x' >> $file; done")
+    host.run(f"mv {taken} {taken}.before")
     try:
         archive = archives.variant(deployment.archive, release, {})
         assert host.install(archive) == release
         assert host.run(f"grep '# x' {edited}").stdout.count("# x") > 0
         assert host.run(f"grep '# x' {edited.replace('*', release)}", check=False).stdout == ""
     finally:
-        host.run(f"for file in {edited}; do test ! -e $file.before || mv $file.before $file; done")
+        kept = f"for file in {edited} {taken}; do test ! -e $file.before"
+        host.run(f"{kept} || mv $file.before $file; done")
 
 
 def test_old_releases_go_and_those_in_use_stay(deployment: Deployment, second: str) -> None:

@@ -48,8 +48,10 @@ def make(config: Config, folder: Path, others: Iterable[Path]) -> None:
         _install_wheels(config, folder)
 
 
-def _requirements(folder: Path) -> bytes:
-    return (folder / REQUIREMENTS).read_bytes()
+def _requirements(folder: Path) -> bytes | None:
+    """Return what a release names; None when somebody has removed it."""
+    path = folder / REQUIREMENTS
+    return path.read_bytes() if path.exists() else None
 
 
 def _copy(source: Path, folder: Path) -> None:
