@@ -48,6 +48,6 @@ STAGES: dict[str, Stage] = {
     "during the proof": lambda now: now.does("Let the release be called"),
     "while confirming": lambda now: now.is_confirmed,
     "while the old one drains": lambda now: (
-        now.is_confirmed and now.does("Note the outcome on the host")
+        now.is_confirmed and now.does("Hold the lock no longer")
     ),
 }

@@ -71,10 +71,34 @@ def variant(archive: Path, release: str, settings: dict[str, str]) -> Path:
     return write(archive.with_name(f"{release}.tar"), files)
 
 
-def without_pip(archive: Path) -> Path:
-    """Take pip out of an archive: its packages cannot be installed, only be had already."""
+def with_wheels(archive: Path, *names: str) -> Path:
+    """Leave an archive only the wheels of these: what else it names has to be there already."""
+    kept = tuple(f"wheels/{name}-" for name in names)
     files = contents(archive)
-    return write(archive, {name: data for name, data in files.items() if "/pip-" not in name})
+    return write(
+        archive,
+        {n: data for n, data in files.items() if not n.startswith("wheels/") or n.startswith(kept)},
+    )
+
+
+def changed(archive: Path, release: str, modules: dict[str, str]) -> Path:
+    """Return a release beside a real one, of which these modules of the service are different."""
+    path = variant(archive, release, {})
+    files = contents(path)
+    [name] = [name for name in files if name.startswith("wheels/saudacao-")]
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(files[name])) as real, zipfile.ZipFile(data, "w") as wheel:
+        for member in real.namelist():
+            if member not in modules and not member.endswith("/RECORD"):
+                wheel.writestr(member, real.read(member))
+        for member, text in modules.items():
+            wheel.writestr(member, text)
+        [record] = [member for member in real.namelist() if member.endswith("/RECORD")]
+        wheel.writestr(record, "".join(f"{member},,\n" for member in [*wheel.namelist(), record]))
+    old, new = (hashlib.sha256(wheel).hexdigest() for wheel in (files[name], data.getvalue()))
+    files[name] = data.getvalue()
+    files["requirements.txt"] = files["requirements.txt"].replace(old.encode(), new.encode())
+    return write(path, files)
 
 
 def slow(archive: Path, release: str) -> Path:

@@ -1,9 +1,13 @@
 """Installing releases on a real host, also when the disk is full or the power goes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from tests.grpc_server import archives
 from tests.grpc_server.conftest import Deployment
+from tests.grpc_server.host import Host
 
 RELEASES = "/opt/saudacao/releases"
 
@@ -65,7 +69,7 @@ def test_a_release_with_the_same_packages_has_an_environment_of_its_own(
 ) -> None:
     """It is copied, without pip; nothing in it leads to the release that it was copied from."""
     host, release = deployment.host, "0.4.0-alike"
-    archive = archives.without_pip(archives.variant(deployment.archive, release, {}))
+    archive = archives.with_wheels(archives.variant(deployment.archive, release, {}))
     assert host.install(archive) == release
     named = f"cd {venv(release)} && grep -hoI '{RELEASES}/[^/]*' bin/* pyvenv.cfg | sort -u"
     assert host.run(named).stdout.split() == [f"{RELEASES}/{release}"]
@@ -78,21 +82,67 @@ def test_a_release_with_the_same_packages_has_an_environment_of_its_own(
     assert host.ask("confirm", release)["release"] == release
 
 
+@contextmanager
+def edited_everywhere(host: Host) -> Iterator[str]:
+    """Have somebody edit a file of every release; yield its path, with * for the release."""
+    edited = f"{RELEASES}/*/venv/lib/python3.11/site-packages/click/utils.py"
+    host.run(f"for file in {edited}; do cp -a $file $file.before; echo '# x' >> $file; done")
+    try:
+        yield edited
+    finally:
+        host.run(f"for file in {edited}; do test ! -e $file.before || mv $file.before $file; done")
+
+
 def test_an_edited_environment_is_not_copied(deployment: Deployment, second: str) -> None:
     """Nor that of a release which somebody took its requirements from."""
     host, release = deployment.host, "0.4.0-clean"
     taken = f"{RELEASES}/{second}/requirements.txt"
-    edited = f"{RELEASES}/*/venv/lib/python3.11/site-packages/saudacao/greeter.py"
-    host.run(f"for file in {edited}; do cp -a $file $file.before; echo '# x' >> $file; done")
-    host.run(f"mv {taken} {taken}.before")
-    try:
-        archive = archives.variant(deployment.archive, release, {})
-        assert host.install(archive) == release
+    with edited_everywhere(host) as edited:
+        host.run(f"mv {taken} {taken}.before")
+        try:
+            archive = archives.variant(deployment.archive, release, {})
+            assert host.install(archive) == release
+        finally:
+            host.run(f"mv {taken}.before {taken}")
         assert host.run(f"grep '# x' {edited}").stdout.count("# x") > 0
         assert host.run(f"grep '# x' {edited.replace('*', release)}", check=False).stdout == ""
-    finally:
-        kept = f"for file in {edited} {taken}; do test ! -e $file.before"
-        host.run(f"{kept} || mv $file.before $file; done")
+
+
+def test_a_release_with_other_code_gets_what_has_not_changed_from_another_one(
+    deployment: Deployment,
+) -> None:
+    """pip installs the service alone, and what results is what pip makes of all the wheels."""
+    host, changed, anew = deployment.host, "0.4.1-changed", "0.4.1-anew"
+    before = {"saudacao/gone.py": "GONE = True\n"}
+    now = {"saudacao/came.py": "CAME = True\n"}
+    for release, modules in (("0.4.0-before", before), (changed, now)):
+        archive = archives.changed(deployment.archive, release, modules)
+        assert host.install(archives.with_wheels(archive, "pip", "saudacao")) == release
+    with edited_everywhere(host):
+        assert host.install(archives.changed(deployment.archive, anew, now)) == anew
+    # Bytecode tells when its source was written, and RECORD what is in programs, such as paths.
+    same = f"diff -r --exclude=__pycache__ --exclude=RECORD {venv(changed)}/lib {venv(anew)}/lib"
+    assert host.run(same).stdout == ""
+    names = [host.run(f"cd {venv(release)} && find . | sort").stdout for release in (changed, anew)]
+    assert names[0] == names[1]
+    assert "/came.py" in names[0]
+    assert "/gone.py" not in names[0]
+    host.ask("switch", changed)
+    assert host.ask("confirm", changed)["release"] == changed
+
+
+def test_packages_that_a_release_does_not_name_are_not_copied_into_it(
+    deployment: Deployment,
+) -> None:
+    host, release = deployment.host, "0.4.2-fewer"
+    archive = archives.variant(deployment.archive, release, {})
+    files = archives.contents(archive)
+    lines = files["requirements.txt"].splitlines(keepends=True)
+    files["requirements.txt"] = b"".join(line for line in lines if not line.startswith(b"orjson"))
+    assert host.install(archives.write(archive, files)) == release
+    found = f"ls -d {venv(release)}/lib/python3.11/site-packages/"
+    assert host.run(f"{found}pydantic", check=False).stdout
+    assert host.run(f"{found}orjson", check=False).stdout == ""
 
 
 def test_old_releases_go_and_those_in_use_stay(deployment: Deployment, second: str) -> None:

@@ -67,21 +67,29 @@ def _run(config: Config, options: argparse.Namespace) -> Any:
                 options.run,
             )
         if options.verb == "confirm":
-            return switch.confirm(options.release)
+            confirmed = switch.confirm(options.release)
+            if options.run is not None and options.json is not None:
+                _end(config, options.run, options.json)
+            return confirmed
         return switch.undo(options.release) if options.verb == "undo" else switch.back()
 
 
 def _run_of(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     """Begin or end a run: its lease, and its lines in the journal."""
-    lease = Lease(config)
     if options.verb == "end":
-        journal.end(config, options.id, options.json)
+        _end(config, options.id, options.json)
     else:
+        lease = Lease(config)
         lease.take(options.id, options.json, options.seconds)
         journal.begin(config, options.id, options.json)
         _hold(lease, options.id)
-    lease.give_back(options.id)
+        lease.give_back(options.id)
     return {"changed": True, "run": options.id}
+
+
+def _end(config: Config, run: str, outcome: dict[str, Any]) -> None:
+    journal.end(config, run, outcome)
+    Lease(config).give_back(run)
 
 
 def _hold(lease: Lease, run: str) -> None:
@@ -117,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     switch.add_argument("--confirm-within", type=float, metavar="SECONDS")
     confirm = changing("confirm", "make the switch final; end the previous release")
     confirm.add_argument("release", nargs="?", metavar="RELEASE")
+    confirm.add_argument(
+        "--json", type=_json_object, metavar="OBJECT", help="end the run too, as `end` does"
+    )
     undo = changing("undo", "undo the provisional switch to a release")
     undo.add_argument("release", metavar="RELEASE")
     changing("back", "undo the switch, or return to the release before")
