@@ -1,15 +1,20 @@
 """Times fleets of several sizes: `python -m bench.fleet.sizes 1 2 4 8`.
 
 It needs root, for the local cloud. Each fleet is made from nothing, deployed to without a change,
-upgraded on all hosts at once, and removed.
+upgraded on all hosts at once, first to another setting and then to other code, and removed. Each
+upgrade is proven as a person's is.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import yaml
 
 from bench.fleet.releases import SETTINGS, TURNS
 from bench.upgrade.deployment import running_cloud
@@ -19,7 +24,22 @@ from tests.e2e.environment import Environment
 
 MEASURED = ROOT / ".cache/bench-fleet/sizes.jsonl"
 SITE = "site.yml"
-COLUMNS = ("hosts", "made", "again", "upgraded", "removed", "mebibytes")
+DEPLOY = "playbooks/deploy.yml"
+COLUMNS = {
+    "hosts": "hosts",
+    "made": "made, s",
+    "again": "run again, s",
+    "setting": "another setting, s",
+    "code": "other code, s",
+    "removed": "removed, s",
+    "mebibytes": "memory, MiB",
+}
+DEFAULTS = yaml.safe_load((ROOT / "roles/grpc_server/defaults/main.yml").read_text())
+# The tests' environments have a shorter one.
+PROOF = {
+    f"grpc_server_proof_{name}": DEFAULTS[f"grpc_server_proof_{name}"]
+    for name in ("command", "seconds", "calls", "p99_ms", "slowdown")
+}
 
 
 def main() -> None:
@@ -46,24 +66,39 @@ def measure(cloud: Cloud, folder: Path, size: int) -> dict[str, float]:
         stack_min_size=size,
         stack_max_size=size + 1,
         fleet_batch="100%",
+        **PROOF,
     )
-    upgrade = json.dumps({"release_settings": SETTINGS | TURNS[1]})
+    setting: dict[str, object] = {"release_settings": SETTINGS | TURNS[1]}
+    project = other_code(folder / f"fleet{size}")
+    code: dict[str, object] = {**setting, "release_projects": [str(project)]}
     free = _free()
     made = _seconds(lambda: environment.playbook(SITE))
     used = free - _free()
     again = _seconds(lambda: _unchanged(environment))
-    upgraded = _seconds(lambda: environment.playbook("playbooks/deploy.yml", "-e", upgrade))
+    upgraded = [_seconds(partial(_upgrade, environment, to)) for to in (setting, code)]
     removed = _seconds(lambda: environment.playbook("teardown.yml"))
-    figures = (size, made, again, upgraded, removed, used)
+    figures = (size, made, again, *upgraded, removed, used)
     return dict(zip(COLUMNS, figures, strict=True))
+
+
+def other_code(folder: Path) -> Path:
+    """Return a copy of the app in which one file is different."""
+    for name in ("app", "proto"):
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    with (folder / "app/src/saudacao/greeter.py").open("a") as file:
+        file.write("# Other code.\n")
+    return folder / "app"
 
 
 def table(rows: list[dict[str, float]]) -> str:
     """Return the figures as a Markdown table."""
-    heads = ("hosts", "made, s", "run again, s", "upgraded at once, s", "removed, s", "memory, MiB")
     lines = [[f"{row[column]:.0f}" for column in COLUMNS] for row in rows]
-    cells = (heads, ("---",) * len(heads), *lines)
+    cells = (COLUMNS.values(), ("---",) * len(COLUMNS), *lines)
     return "\n".join((f"Machine: {hardware()}", "", *(f"| {' | '.join(c)} |" for c in cells), ""))
+
+
+def _upgrade(environment: Environment, to: dict[str, object]) -> None:
+    environment.playbook(DEPLOY, "-e", json.dumps(to))
 
 
 def _unchanged(environment: Environment) -> None:

@@ -28,7 +28,8 @@ _PACKAGES = (
     *("pyyaml", "resolvelib"),
 )
 _PLUGINS = (
-    *("action/companion.py", "action/local_file.py", "action/run_journal.py"),
+    *("action/companion.py", "action/grpc_switch.py", "action/local_file.py"),
+    *("action/run_journal.py", "modules/grpc_switch.py"),
     *("callback/configure_steps.py", "filter/ssh_command.py", "modules/local_file.py"),
     *("module_utils/argument_spec.py", "module_utils/companion_runner.py"),
     *("module_utils/ssh_command.py", "modules/companion.py", "modules/host_files.py"),
