@@ -50,7 +50,10 @@ class ActionModule(ActionBase):
         if done["rc"] != 0:
             said = done["stderr"].strip() or f"it ended with {done['rc']} without a word"
             return result | {"failed": True, "msg": said}
-        return result | {"changed": _has_changed(done["stdout"])}
+        try:
+            return result | {"changed": _has_changed(done["stdout"])}
+        except ValueError:
+            return result | {"failed": True, "msg": f"{PROGRAM} answered {done['stdout']!r}"}
 
 
 def receive(path: str, size: int) -> str:

@@ -18,11 +18,11 @@ options:
     required: true
   src:
     description:
-      - File on the control node that is brought to C(dest) first, whole or not at all. Such a task
-        would change something in check mode.
+      - File on the control node that is brought to C(dest) first, whole or not at all, and held in
+        memory meanwhile. Such a task would change something in check mode.
     type: path
   dest:
-    description: Path of that file on the host. It belongs to root alone.
+    description: Path of that file on the host, where it belongs to root alone.
     type: str
   if_installed:
     description: Answer with an empty C(stdout) where the program is not installed.

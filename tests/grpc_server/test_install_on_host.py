@@ -31,9 +31,11 @@ def test_an_archive_that_another_run_has_installed_changes_nothing(
 def test_a_half_installed_release_is_finished_by_the_next_run(deployment: Deployment) -> None:
     archive = archives.broken(deployment.archive, "0.4.0-half", archives.EXITS)
     deployment.host.run(f"mkdir -p {RELEASES}/0.4.0-half/venv; touch {RELEASES}/0.4.0-half/venv/x")
+    deployment.host.run("touch /opt/saudacao/incoming/0.4.0-half.tar.4711")
     assert "0.4.0-half" not in deployment.host.ask("status")["releases"]
     assert deployment.host.install(archive) == "0.4.0-half"
     assert deployment.host.run(f"ls {RELEASES}/0.4.0-half/venv/x", check=False).stdout == ""
+    assert deployment.host.run("ls /opt/saudacao/incoming").stdout == ""
 
 
 def test_a_full_disk_leaves_no_trace_of_the_release(deployment: Deployment) -> None:

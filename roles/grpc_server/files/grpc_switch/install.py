@@ -85,10 +85,12 @@ class Releases:
             (self.config.folder(release) / DESCRIPTION).unlink()
 
     def remove_unfinished(self) -> None:
-        """Remove what interrupted installations left."""
+        """Remove what interrupted installations left, and parts of archives that never came."""
         for folder in self.config.releases.glob("*"):
             if not (folder / DESCRIPTION).exists():
                 shutil.rmtree(folder)
+        for part in self.config.incoming.glob("*.tar.*"):
+            part.unlink(missing_ok=True)
 
     def remove_old(self, in_use: Collection[str], wanted: Collection[str]) -> list[str]:
         """Remove all but the newest releases; return the removed.
