@@ -69,7 +69,7 @@ def measure(cloud: Cloud, folder: Path, size: int) -> dict[str, float]:
         **PROOF,
     )
     setting: dict[str, object] = {"release_settings": SETTINGS | TURNS[1]}
-    project = other_code(folder / f"fleet{size}")
+    project = other_code(folder / f"fleet{size}/app")
     code: dict[str, object] = {**setting, "release_projects": [str(project)]}
     free = _free()
     made = _seconds(lambda: environment.playbook(SITE))
@@ -83,11 +83,11 @@ def measure(cloud: Cloud, folder: Path, size: int) -> dict[str, float]:
 
 def other_code(folder: Path) -> Path:
     """Return a copy of the app in which one file is different."""
-    for name in ("app", "proto"):
-        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
-    with (folder / "app/src/saudacao/greeter.py").open("a") as file:
+    shutil.copytree(ROOT / "app", folder, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "proto", folder / "proto", dirs_exist_ok=True)
+    with (folder / "src/saudacao/greeter.py").open("a") as file:
         file.write("# Other code.\n")
-    return folder / "app"
+    return folder
 
 
 def table(rows: list[dict[str, float]]) -> str:
